@@ -1,0 +1,151 @@
+"""Run a task's steps so that they survive the process: the only place that knows DBOS."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+)
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy import create_engine, event, make_url
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "tasks"
+POLL_SECONDS = 0.2
+# DBOS never runs a row of another version again; ours is a loop over one step name, so any version can.
+VERSION = "1"
+# With fewer threads than tasks + 32, name look-ups wait behind threads blocked on an absent database.
+SPARE_THREADS = 32
+
+# (task id, number of its run) → whether this run goes on
+Advance = Callable[[str, int], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How many tasks run at once, in all and in one repository."""
+
+    everywhere: int
+    per_repository: int
+
+
+class Engine:
+    """Hand runs of tasks to DBOS; after a crash it calls `advance` again for those that had not ended."""
+
+    def __init__(self, advance: Advance, lanes: Lanes, database_url: str, executor_id: str) -> None:
+        self._advance = advance
+        self._lanes = lanes
+        self._url = database_url
+        self._executor_id = executor_id
+        self._stopping = asyncio.Event()
+        self._running = 0  # workflows in this process
+        self._held = 0  # those that wait at a checkpoint for the process to go
+        self._changed = asyncio.Condition()
+        self._run: Callable[[str, int], Awaitable[None]] | None = None
+
+    async def start(self) -> None:
+        """Launch on this event loop and recover what an earlier process left; call it once per process."""
+        config: DBOSConfig = {
+            "name": "journeyman",
+            "application_version": VERSION,
+            "executor_id": self._executor_id,
+            "max_executor_threads": self._lanes.everywhere + SPARE_THREADS,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+        }
+        if self._url.startswith("sqlite"):
+            config["system_database_engine"] = _sqlite_engine(self._url)
+        else:
+            config["system_database_url"] = self._url
+        DBOS(config=config)
+        self._run = self._define()
+        DBOS.launch()
+        await DBOS.register_queue_async(
+            QUEUE,
+            worker_concurrency=self._lanes.everywhere,
+            partition_concurrency=self._lanes.per_repository,
+            polling_interval_sec=POLL_SECONDS,
+            on_conflict="always_update",
+        )
+
+    def _define(self) -> Callable[[str, int], Awaitable[None]]:
+        """Define the workflow: one step, again and again, until it says that this run is over."""
+
+        @DBOS.step(name="advance")
+        async def advance(task_id: str, run: int) -> bool:
+            return await self._one(task_id, run)
+
+        @DBOS.workflow(name="task", max_recovery_attempts=1000)
+        async def task(task_id: str, run: int) -> None:
+            await self._count(running=1)
+            try:
+                while await advance(task_id, run):
+                    continue
+            finally:
+                await self._count(running=-1)
+
+        return task
+
+    async def _one(self, task_id: str, run: int) -> bool:
+        if self._stopping.is_set():
+            await self._count(held=1)
+            await asyncio.Future()  # the process is about to go; the row stays PENDING for the next one
+        return await self._advance(task_id, run)
+
+    async def _count(self, running: int = 0, held: int = 0) -> None:
+        async with self._changed:
+            self._running += running
+            self._held += held
+            self._changed.notify_all()
+
+    async def begin(self, task_id: str, run: int) -> None:
+        """Start a run at once, outside of the queue: people get an answer while all slots are taken."""
+        assert self._run is not None  # noqa: S101  # `start` came first
+        with SetWorkflowID(f"{task_id}.{run}"):
+            await DBOS.start_workflow_async(self._run, task_id, run)  # type: ignore[arg-type]
+
+    async def enqueue(self, task_id: str, run: int, repository: str) -> None:
+        """Queue a run of a task; the same run a second time is the same workflow."""
+        assert self._run is not None  # noqa: S101  # `start` came first
+        with SetWorkflowID(f"{task_id}.{run}"), SetEnqueueOptions(queue_partition_key=repository):
+            await DBOS.enqueue_workflow_async(QUEUE, self._run, task_id, run)  # type: ignore[arg-type]
+
+    async def stop(self, seconds: float) -> None:
+        """Start nothing new and give steps in flight that long to reach their checkpoint."""
+        self._stopping.set()
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: self._held >= self._running)
+        except TimeoutError:
+            log.warning("engine.stopped_mid_step", steps=self._running - self._held)
+        loop = asyncio.get_running_loop()
+        # `destroy` blocks, and shuts down the loop's default executor: it gets a thread of its own, last.
+        with ThreadPoolExecutor(1) as thread:
+            await loop.run_in_executor(thread, DBOS.destroy)
+
+
+def default_url(data_dir: Path) -> str:
+    """Return the engine's own file beside ours."""
+    return f"sqlite:///{data_dir / 'dbos.sqlite'}"
+
+
+def _sqlite_engine(url: str) -> SqlEngine:
+    """DBOS sets no WAL of its own; without it a step costs twice as much."""
+    engine = create_engine(make_url(url), pool_size=5, max_overflow=0, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection, record) -> None:  # type: ignore[no-untyped-def]
+        del record
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine

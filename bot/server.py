@@ -1,0 +1,53 @@
+"""Run the receiver: the web application, its group-committing writer, and its probes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from bot.settings import Settings
+from bot.web.health import Health
+from bot.web.receive import MOST_BYTES, Receiver
+from bot.web.writer import DeliveryWriter
+from handlers import routes
+from handlers.policy import Policy
+from storage.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def serving(settings: Settings, database: Database, stored: Callable[[], None]) -> AsyncIterator[int]:
+    """Serve until the block ends, and hand it the port that was bound."""
+    writer = DeliveryWriter(database, routes.router(), Policy(label=settings.label), stored)
+    writing = asyncio.create_task(writer.run())
+    runner = web.AppRunner(_application(settings, database, writer), access_log=None, shutdown_timeout=10)
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=2048)
+        await site.start()
+        port = runner.addresses[0][1]
+        log.info("server.started", host=settings.host, port=port, path=settings.webhook_path)
+        yield port
+    finally:
+        await runner.cleanup()
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+
+
+def _application(settings: Settings, database: Database, writer: DeliveryWriter) -> web.Application:
+    application = web.Application(client_max_size=MOST_BYTES)
+    health = Health(database, settings.data_dir, CollectorRegistry())
+    application.add_routes(
+        [
+            web.post(settings.webhook_path, Receiver(writer, settings.webhook_secrets)),
+            web.get("/healthz", health.alive),
+            web.get("/readyz", health.ready),
+            web.get("/metrics", health.metrics),
+        ]
+    )
+    return application

@@ -1,0 +1,100 @@
+"""Keep the receiver and its worker running as two processes over one data directory."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from bot import server
+from bot.lock import Lock
+from bot.settings import Settings
+from bot.wake import Bell
+from storage import database as databases
+from storage import schema
+
+log = structlog.get_logger(__name__)
+
+# A worker gets this long to reach its checkpoint: more than it gives itself, so only a stuck one is killed.
+STOP_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 30.0
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Serve until SIGTERM or SIGINT; raises AlreadyRunning when the data directory is taken."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    stop = stop_signal()
+    with Lock(settings.data_dir / "server.lock"):
+        database = databases.connect(settings.database_url or databases.default_url(settings.data_dir))
+        bell = Bell()
+        try:
+            await schema.upgrade(database)
+            worker = asyncio.create_task(_keep_worker(settings, environ, bell))
+            async with server.serving(settings, database, stored=bell.ring):
+                await stop.wait()
+                log.info("server.stopping")
+                # Deliveries are still taken meanwhile: what they ask for waits in the table.
+                worker.cancel()
+                await asyncio.wait([worker])
+        finally:
+            bell.close()
+            await database.close()
+
+
+async def _keep_worker(settings: Settings, environ: Mapping[str, str], bell: Bell) -> None:
+    """Start the worker, and again whenever it dies, until cancelled; then let it finish its step."""
+    pause = 0.5
+    while True:
+        process = await _start_worker(settings, environ, bell)
+        started = asyncio.get_running_loop().time()
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            await _stop_worker(process)
+            raise
+        lived = asyncio.get_running_loop().time() - started
+        pause = 0.5 if lived > LONGEST_PAUSE_SECONDS else min(pause * 2, LONGEST_PAUSE_SECONDS)
+        log.error("worker.died", code=code, lived_seconds=round(lived), again_in_seconds=pause)
+        await asyncio.sleep(pause)
+
+
+async def _start_worker(
+    settings: Settings, environ: Mapping[str, str], bell: Bell
+) -> asyncio.subprocess.Process:
+    own = {**environ, "JOURNEYMAN_DATA_DIR": str(settings.data_dir.resolve())}
+    # Started in any other folder, `-m bot` could import a stranger's package.
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "worker", "--wake-descriptor", str(bell.worker_end),
+        env=own, cwd=CHECKOUT, pass_fds=(bell.worker_end,), stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+async def _stop_worker(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        log.warning("worker.killed", seconds=STOP_SECONDS)
+        process.kill()
+        await process.wait()
+
+
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def vanish() -> None:
+    """End this process at once: its server is dead, and the next one must find the data directory free."""
+    os._exit(75)

@@ -1,0 +1,59 @@
+"""Say whether this process lives, and whether it can store a delivery."""
+
+import shutil
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage.database import Database
+
+# Below this the next delivery, snapshot or checkout may be the one that does not fit.
+LEAST_FREE_BYTES = 256 * 1024 * 1024
+
+
+class Health:
+    """The probes of the contract, section 3."""
+
+    def __init__(self, database: Database, data_dir: Path, registry: CollectorRegistry) -> None:
+        self._database = database
+        self._data_dir = data_dir
+        self._registry = registry
+
+    async def alive(self, request: web.Request) -> web.Response:
+        """Answer without touching anything else."""
+        del request
+        return web.json_response({"status": "ok"})
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Answer 200 when a delivery could be stored now, else 503 with the reasons."""
+        del request
+        reasons = {"database": await self._database_problem(), "disk": self._disk_problem()}
+        status = 503 if any(reasons.values()) else 200
+        checks = {name: problem or "ok" for name, problem in reasons.items()}
+        return web.json_response(
+            {"status": "ok" if status == 200 else "unavailable", "checks": checks}, status=status
+        )
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Answer in Prometheus' text format."""
+        del request
+        return web.Response(
+            body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    async def _database_problem(self) -> str | None:
+        try:
+            async with self._database.transaction() as session:  # a write lock, as a delivery needs it
+                await session.execute(text("SELECT 1 FROM deliveries LIMIT 1"))
+        except (SQLAlchemyError, OSError) as problem:
+            return f"the database does not answer: {type(problem).__name__}"
+        return None
+
+    def _disk_problem(self) -> str | None:
+        free = shutil.disk_usage(self._data_dir).free
+        if free < LEAST_FREE_BYTES:
+            return f"{free // 2**20} MiB free on the data directory's disk; {LEAST_FREE_BYTES // 2**20} are needed"
+        return None

@@ -1,0 +1,65 @@
+"""Take the few typed facts that we use from a payload that anyone may have shaped."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+class MalformedPayload(Exception):
+    """A signed payload lacks a fact that its event always has; the delivery is parked, not lost."""
+
+
+@dataclass(frozen=True)
+class IssueEvent:
+    """An event on an issue: where, who, and the issue's text as it was at that moment."""
+
+    installation_id: int
+    repository_id: int
+    repository: str
+    issue_number: int
+    actor_id: int
+    actor: str
+    actor_is_bot: bool
+    is_pull_request: bool
+    text: dict[str, Any]
+
+
+def issue_event(data: Any) -> IssueEvent:
+    """Read an `issues` payload; raises MalformedPayload naming the fact that is missing or of a wrong type."""
+    issue = _get(data, "issue", dict)
+    return IssueEvent(
+        installation_id=_get(data, "installation.id", int),
+        repository_id=_get(data, "repository.id", int),
+        repository=_get(data, "repository.full_name", str),
+        issue_number=_get(issue, "number", int),
+        actor_id=_get(data, "sender.id", int),
+        actor=_get(data, "sender.login", str),
+        # https://docs.github.com/en/rest/users: `type` is User, Organization or Bot
+        actor_is_bot=_get(data, "sender.type", str) == "Bot",
+        is_pull_request="pull_request" in issue,
+        text={
+            "title": _get(issue, "title", str),
+            "body": issue.get("body") if isinstance(issue.get("body"), str) else "",
+            "author": _author(issue),
+            "updated_at": issue.get("updated_at") if isinstance(issue.get("updated_at"), str) else None,
+        },
+    )
+
+
+def label_name(data: Any) -> str:
+    """Return the label that this very event is about (not those that the issue has)."""
+    name: str = _get(data, "label.name", str)
+    return name
+
+
+def _author(issue: dict[str, Any]) -> str | None:
+    user = issue.get("user")  # null when the account was deleted
+    return user.get("login") if isinstance(user, dict) else None
+
+
+def _get(data: Any, path: str, kind: type) -> Any:
+    value = data
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise MalformedPayload(f"the payload's {path} is not {kind.__name__}: {str(value)[:80]!r}")
+    return value

@@ -1,0 +1,59 @@
+"""Remember each webhook once, before it is answered."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import clock
+from storage.models import Delivery
+from storage.words import DeliveryState
+
+
+class Arrival(NamedTuple):
+    """A verified webhook on its way into the table."""
+
+    id: str
+    event: str
+    action: str | None
+    payload: bytes
+
+
+async def record(session: AsyncSession, arrivals: list[Arrival]) -> set[str]:
+    """Store the arrivals that are new, and return their ids; the others were stored before."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    moment = clock.now()
+    rows = [
+        {**arrival._asdict(), "state": DeliveryState.IGNORED, "received_at": moment} for arrival in arrivals
+    ]
+    # The primary key closes the race of a delivery and its redelivery reaching two processes at once.
+    statement = insert(Delivery).values(rows).on_conflict_do_nothing().returning(Delivery.id)
+    return set((await session.execute(statement)).scalars())
+
+
+async def mark(
+    session: AsyncSession, delivery_id: str, state: DeliveryState, error: str | None = None
+) -> None:
+    """Say what became of a delivery."""
+    await session.execute(update(Delivery).where(Delivery.id == delivery_id).values(state=state, error=error))
+
+
+async def find(session: AsyncSession, delivery_id: str) -> Delivery | None:
+    """Return the delivery as it was received, or None."""
+    return await session.get(Delivery, delivery_id)
+
+
+async def parked(session: AsyncSession) -> list[str]:
+    """Return the ids of the deliveries whose handler raised, oldest first."""
+    query = select(Delivery.id).where(Delivery.state == DeliveryState.PARKED).order_by(Delivery.received_at)
+    return list(await session.scalars(query))
+
+
+async def prune(session: AsyncSession, before: datetime) -> None:
+    """Forget deliveries received before that moment; parked ones are kept until someone looks."""
+    await session.execute(
+        delete(Delivery).where(Delivery.received_at < before, Delivery.state != DeliveryState.PARKED)
+    )

@@ -1,0 +1,41 @@
+"""Append to the conversation and read it back; nothing is ever changed or taken away."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import clock
+from storage.models import Interaction
+from storage.words import InteractionType
+
+
+async def append(
+    session: AsyncSession, task_id: str, entries: list[tuple[InteractionType, dict[str, Any]]]
+) -> list[Interaction]:
+    """Add entries at the end of a task's conversation.
+
+    The unique index on (task, seq) lets only one writer take the next place: a second worker that
+    believes it owns the task gets an IntegrityError instead of a forked history.
+    """
+    last = await session.scalar(select(func.max(Interaction.seq)).where(Interaction.task_id == task_id)) or 0
+    moment = clock.now()
+    rows = [
+        Interaction(
+            task_id=task_id, seq=last + offset, interaction_type=kind, content=content, created_at=moment
+        )
+        for offset, (kind, content) in enumerate(entries, start=1)
+    ]
+    session.add_all(rows)
+    await session.flush()
+    return rows
+
+
+async def of_task(session: AsyncSession, task_id: str, after: int = 0) -> list[Interaction]:
+    """Return the entries after the given place, in order."""
+    query = (
+        select(Interaction)
+        .where(Interaction.task_id == task_id, Interaction.seq > after)
+        .order_by(Interaction.seq)
+    )
+    return list(await session.scalars(query))

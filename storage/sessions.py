@@ -1,0 +1,74 @@
+"""Open, find and end sessions: one issue in one repository, with what grows from it."""
+
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage import clock
+from storage.models import Session
+
+
+async def open_for(
+    session: AsyncSession,
+    *,
+    repository: str,
+    repository_id: int | None,
+    installation_id: int | None = None,
+    issue_number: int | None = None,
+    project_path: str | None = None,
+) -> Session:
+    """Open a session; the unique index refuses a second open one for the same issue (IntegrityError)."""
+    moment = clock.now()
+    row = Session(
+        id=clock.new_id(),
+        repository=repository,
+        repository_id=repository_id,
+        installation_id=installation_id,
+        issue_number=issue_number,
+        project_path=project_path,
+        created_at=moment,
+        updated_at=moment,
+    )
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def find_open(session: AsyncSession, repository_id: int, issue_number: int) -> Session | None:
+    """Return the issue's open session, if it has one."""
+    query = select(Session).where(
+        Session.repository_id == repository_id,
+        Session.issue_number == issue_number,
+        Session.ended_at.is_(None),
+    )
+    return (await session.scalars(query)).one_or_none()
+
+
+async def earlier(session: AsyncSession, row: Session) -> int:
+    """Count the sessions that this issue had before this one; the branch's suffix comes from it."""
+    if row.issue_number is None:
+        return 0
+    query = select(func.count()).where(
+        Session.repository_id == row.repository_id,
+        Session.issue_number == row.issue_number,
+        Session.created_at < row.created_at,
+    )
+    return int(await session.scalar(query) or 0)
+
+
+async def get(session: AsyncSession, session_id: str) -> Session:
+    """Return the session; raises NoResultFound for an unknown id."""
+    return await session.get_one(Session, session_id)
+
+
+async def change(session: AsyncSession, session_id: str, **values: Any) -> None:
+    """Set columns of a session and its `updated_at`."""
+    await session.execute(
+        update(Session).where(Session.id == session_id).values(updated_at=clock.now(), **values)
+    )
+
+
+async def end(session: AsyncSession, session_id: str) -> None:
+    """Close the session, so that the next label opens a new one."""
+    await change(session, session_id, ended_at=clock.now())

@@ -1,0 +1,97 @@
+"""Name the words that the database and the API keep (docs/contract: section 4)."""
+
+from enum import StrEnum
+
+
+class DeliveryState(StrEnum):
+    """What became of one webhook as received."""
+
+    HANDLED = "HANDLED"  # its handlers made zero or more Requests of it
+    IGNORED = "IGNORED"  # no handler is registered for this event and action
+    PARKED = "PARKED"  # a handler raised; the delivery waits for `python -m bot replay`
+
+
+class RequestKind(StrEnum):
+    """What a delivery, an API call or the command line asks for."""
+
+    RUN = "run"
+    STOP = "stop"
+
+
+class TaskKind(StrEnum):
+    """One piece of work in a session."""
+
+    IMPLEMENT = "implement"
+    FOLLOW_UP = "follow_up"
+    RETEST = "retest"
+
+
+class TaskState(StrEnum):
+    """Where a task stands; the diagram is in docs/architecture.md."""
+
+    PENDING = "PENDING"  # accepted, not started
+    RUNNING = "RUNNING"  # preparing or conversing
+    PAUSED = "PAUSED"  # someone else speaks: `paused_by` says who
+    TESTING = "TESTING"  # the proof runs
+    COMPLETED = "COMPLETED"  # proven, pull request open
+    FAILED = "FAILED"  # ended without: `reason` says why
+    CANCELLED = "CANCELLED"  # a person stopped it
+
+
+LIVE = (TaskState.RUNNING, TaskState.PAUSED, TaskState.TESTING)
+ENDED = (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED)
+
+
+class Reason(StrEnum):
+    """Why a FAILED task failed."""
+
+    TESTS_FAILED = "tests_failed"
+    UNPROVEN = "unproven"
+    OUT_OF_BUDGET = "out_of_budget"
+    OUT_OF_ITERATIONS = "out_of_iterations"
+    REGRESSED = "regressed"
+    TAMPERED = "tampered"
+    TIMEOUT = "timeout"
+    BLOCKED = "blocked"
+    REFUSED = "refused"
+    NO_CHANGES = "no_changes"
+    ERROR = "error"
+
+
+class PausedBy(StrEnum):
+    """Who holds a PAUSED task."""
+
+    SIMULATED_HUMAN = "simulated_human"
+    PERSON = "person"
+    MODEL_OUTAGE = "model_outage"
+
+
+class TestType(StrEnum):
+    """Where a test comes from."""
+
+    __test__ = False
+
+    GENERATED = "GENERATED"  # asked of the model, or written by the agent, for this change
+    REGRESSION = "REGRESSION"  # the repository's own suite
+
+
+class TestState(StrEnum):
+    """How a test came out on one tree."""
+
+    __test__ = False
+
+    PENDING = "PENDING"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
+class InteractionType(StrEnum):
+    """Who speaks in one entry of the conversation."""
+
+    USER_REQUEST = "USER_REQUEST"
+    CLAUDE_RESPONSE = "CLAUDE_RESPONSE"
+    SIMULATED_HUMAN = "SIMULATED_HUMAN"
+    HUMAN = "HUMAN"
+    TOOL_CALL = "TOOL_CALL"
+    TOOL_RESULT = "TOOL_RESULT"
