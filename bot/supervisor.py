@@ -1,6 +1,7 @@
 """Keep the receiver and its worker running as two processes over one data directory."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -42,7 +43,17 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
                 await asyncio.wait([worker])
         finally:
             bell.close()
-            await database.close()
+            await database.aclose()
+
+
+async def receive(settings: Settings) -> None:
+    """Only receive, until SIGTERM or SIGINT; workers elsewhere find what was stored by their own scan."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    stop = stop_signal()
+    async with contextlib.aclosing(databases.connect(settings.database_url or "")) as database:
+        await schema.verify(database)
+        async with server.serving(settings, database, stored=lambda: None):
+            await stop.wait()
 
 
 async def _keep_worker(settings: Settings, environ: Mapping[str, str], bell: Bell) -> None:

@@ -24,7 +24,7 @@ class IssueEvent:
 
 
 def issue_event(data: Any) -> IssueEvent:
-    """Read an `issues` payload; raises MalformedPayload naming the fact that is missing or of a wrong type."""
+    """Read an `issues` payload; raises MalformedPayload naming the fact that is missing or mistyped."""
     issue = _get(data, "issue", dict)
     return IssueEvent(
         installation_id=_get(data, "installation.id", int),

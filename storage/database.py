@@ -37,7 +37,7 @@ class Database:
         async with self._reading() as session, session.begin():
             yield session
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Return every connection."""
         await self.engine.dispose()
 

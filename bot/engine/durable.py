@@ -119,7 +119,7 @@ class Engine:
         with SetWorkflowID(f"{task_id}.{run}"), SetEnqueueOptions(queue_partition_key=repository):
             await DBOS.enqueue_workflow_async(QUEUE, self._run, task_id, run)  # type: ignore[arg-type]
 
-    async def stop(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """Start nothing new and give steps in flight that long to reach their checkpoint."""
         self._stopping.set()
         try:
@@ -127,10 +127,13 @@ class Engine:
                 await self._changed.wait_for(lambda: self._held >= self._running)
         except TimeoutError:
             log.warning("engine.stopped_mid_step", steps=self._running - self._held)
-        loop = asyncio.get_running_loop()
-        # `destroy` blocks, and shuts down the loop's default executor: it gets a thread of its own, last.
-        with ThreadPoolExecutor(1) as thread:
-            await loop.run_in_executor(thread, DBOS.destroy)
+
+
+async def close() -> None:
+    """Let go of DBOS, last of all: it shuts down the loop's default executor with it."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as thread:  # `destroy` blocks
+        await loop.run_in_executor(thread, DBOS.destroy)
 
 
 def default_url(data_dir: Path) -> str:

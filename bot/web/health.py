@@ -55,5 +55,6 @@ class Health:
     def _disk_problem(self) -> str | None:
         free = shutil.disk_usage(self._data_dir).free
         if free < LEAST_FREE_BYTES:
-            return f"{free // 2**20} MiB free on the data directory's disk; {LEAST_FREE_BYTES // 2**20} are needed"
+            needed = LEAST_FREE_BYTES // 2**20
+            return f"{free // 2**20} MiB free on the data directory's disk; {needed} are needed"
         return None

@@ -83,7 +83,7 @@ class DeliveryWriter:
                 for waiting in batch:  # one row that the database refuses must not take the others with it
                     await self._settle([waiting])
                 return
-            log.error("deliveries.not_stored", count=len(batch), problem=str(problem)[:500])
+            log.exception("deliveries.not_stored", count=len(batch))
             for waiting in batch:
                 waiting.new.set_exception(NotStored("the database did not take the delivery"))
             return
@@ -107,12 +107,12 @@ class DeliveryWriter:
 async def handle(
     session: AsyncSession, router: routing.Router, event: sansio.Event, policy: Policy
 ) -> DeliveryState:
-    """Let the handlers make Requests of a stored delivery; one that raises leaves it PARKED and nothing else."""
+    """Let the handlers make Requests of a stored delivery; one that raises leaves it PARKED, no more."""
     state, error = DeliveryState.HANDLED, None
     try:
         async with session.begin_nested():
             await router.dispatch(event, session, policy)
-    except Exception as problem:  # noqa: BLE001  # the boundary: a bug in a handler must not lose the delivery
+    except Exception as problem:  # the boundary: a bug in a handler must not lose the delivery
         log.exception("delivery.parked", delivery=event.delivery_id, gh_event=event.event)
         state, error = DeliveryState.PARKED, f"{type(problem).__name__}: {problem}"
     await deliveries.mark(session, str(event.delivery_id), state, error)

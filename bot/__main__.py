@@ -1,0 +1,133 @@
+"""Read the command line and run what it names."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from bot import local, logs, replay, sessions, settings, supervisor, worker
+from bot.errors import UserFault
+from bot.words.redaction import Redactor
+from storage import database as databases
+from storage import schema
+from storage.schema import SchemaMismatch
+
+DONE, FAILED, USAGE = 0, 1, 2
+Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return the exit code: 0 done, 1 failed, 2 usage (contract, section 2)."""
+    given = _parser().parse_args(arguments)
+    command: Command = given.command
+    try:
+        return asyncio.run(command(given))
+    except settings.SettingsError as problem:
+        return _say(str(problem), USAGE)
+    except (UserFault, SchemaMismatch) as problem:
+        return _say(str(problem), FAILED)
+
+
+def _say(text: str, code: int) -> int:
+    sys.stderr.write(f"journeyman: {text}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bot", description="Journeyman, a self-hosted GitHub App."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, help_: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=help_, description=help_)
+        one.set_defaults(command=command)
+        return one
+
+    add("serve", _serve, "Receive webhooks and do tasks: two processes over one SQLite file (or PostgreSQL).")
+    working = add("worker", _worker, "Do tasks only (PostgreSQL; `serve` starts its own).")
+    working.add_argument("--wake-descriptor", type=int, help=argparse.SUPPRESS)
+    add("web", _web, "Receive webhooks only (PostgreSQL).")
+    add("migrate", _migrate, "Bring the database to this version's schema.")
+    run = add("run", _run, "Do a task on a local clone, without GitHub; the result is a branch.")
+    run.add_argument("--repo", type=Path, required=True, help="the local clone")
+    run.add_argument(
+        "--issue", required=True, help="a text file with the issue (first line: its title), or -"
+    )
+    run.add_argument("--base", help="the branch to start from (default: the clone's HEAD)")
+    look = add("sessions", _sessions, "List sessions, or show one with its tasks.")
+    look.add_argument("session", nargs="?", help="a session's id")
+    again = add("replay", _replay, "Hand a stored delivery to its handlers again.")
+    again.add_argument("delivery", help="the X-GitHub-Delivery id")
+    return parser
+
+
+def _configured(required: tuple[str, ...] = settings.REQUIRED) -> settings.Settings:
+    read = settings.from_environment(os.environ, required)
+    logs.configure(read, Redactor.knowing(read.secrets()))
+    return read
+
+
+async def _serve(_: argparse.Namespace) -> int:
+    await supervisor.serve(_configured(), os.environ)
+    return DONE
+
+
+async def _worker(given: argparse.Namespace) -> int:
+    configured = _configured()
+    if given.wake_descriptor is None:
+        _postgresql_only(configured, "worker")
+    await worker.work(configured, given.wake_descriptor)
+    return DONE
+
+
+async def _web(_: argparse.Namespace) -> int:
+    configured = _configured()
+    _postgresql_only(configured, "web")
+    await supervisor.receive(configured)
+    return DONE
+
+
+def _postgresql_only(configured: settings.Settings, command: str) -> None:
+    if not (configured.database_url or "").startswith("postgresql://"):
+        raise settings.SettingsError(
+            f"`{command}` by itself needs DATABASE_URL=postgresql://…: with SQLite, `serve` does it all"
+        )
+
+
+async def _migrate(_: argparse.Namespace) -> int:
+    configured = _configured(required=())
+    configured.data_dir.mkdir(parents=True, exist_ok=True)
+    url = configured.database_url or databases.default_url(configured.data_dir)
+    async with contextlib.aclosing(databases.connect(url)) as database:
+        await schema.upgrade(database)
+    return DONE
+
+
+async def _run(given: argparse.Namespace) -> int:
+    configured = _configured(required=("ANTHROPIC_API_KEY",))
+    text = sys.stdin.read() if given.issue == "-" else _text(Path(given.issue))
+    return DONE if await local.run(configured, given.repo, text, given.base) else FAILED
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise settings.SettingsError(f"--issue {path}: {problem}") from None
+
+
+async def _sessions(given: argparse.Namespace) -> int:
+    return DONE if await sessions.show(_configured(required=()), given.session) else FAILED
+
+
+async def _replay(given: argparse.Namespace) -> int:
+    return DONE if await replay.replay(_configured(required=()), given.delivery) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Do one task on a local clone, with the same lifecycle and the same proof, and without GitHub."""
+
+import asyncio
+import contextlib
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from bot import worker
+from bot.claude.ask import Claude
+from bot.errors import UserFault
+from bot.lock import Lock
+from bot.settings import Settings
+from bot.task import configuration as configurations
+from bot.task.configuration import Configuration
+from bot.task.forge import Forge
+from bot.task.interruption import Interruptions
+from bot.task.lifecycle import Lifecycle
+from bot.task.on_local import CONFIGURATION, OnLocal
+from bot.task.phases import Means, Phases
+from bot.task.portrait import Portraitist
+from bot.words.redaction import Redactor
+from bot.workspace.mirror import Mirrors
+from storage import clock, schema, sessions, tasks
+from storage import database as databases
+from storage.database import Database
+from storage.models import Session
+from storage.words import ENDED, TaskKind, TaskState
+
+
+async def run(settings: Settings, clone: Path, issue: str, base: str | None) -> bool:
+    """Do the task and say how it goes; True when it is proven and on its branch.
+
+    Uncommitted changes of the clone play no part: work starts at the branch's last commit.
+    """
+    clone = clone.expanduser().resolve()
+    if not clone.is_dir():
+        raise UserFault(f"--repo {clone} is not a folder")
+    own = replace(settings, data_dir=settings.data_dir / "local" / _key(clone))
+    own.data_dir.mkdir(parents=True, exist_ok=True)
+    with Lock(own.data_dir / "worker.lock"):
+        async with contextlib.aclosing(databases.connect(databases.default_url(own.data_dir))) as database:
+            await schema.upgrade(database)
+            return await _run(own, database, clone, issue, base)
+
+
+async def _run(settings: Settings, database: Database, clone: Path, issue: str, base: str | None) -> bool:
+    shop = await worker.workshop(settings)
+    await shop.sandbox.probe()
+    wanted = base or await shop.mirrors.default_branch(str(clone), None, local=True)
+    if wanted is None:
+        raise UserFault(f"{clone} has no branch checked out: name one with --base")
+    forge = OnLocal(clone, wanted, await _configuration(shop.mirrors, clone, wanted))
+    interruptions = Interruptions(database)
+
+    def forge_of(session: Session) -> Forge:
+        del session
+        return forge
+
+    async with contextlib.AsyncExitStack() as stack:
+        portraits = Portraitist(settings, Redactor.knowing(settings.secrets()))
+        claude = Claude(api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)
+        stack.push_async_callback(claude.close)
+        phases = Phases(
+            Means(settings=settings, claude=claude, shop=shop, forge_of=forge_of, portraits=portraits)
+        )
+        lifecycle = Lifecycle(
+            database, interruptions, phases.table(), forge_of, settings.task_timeout, wake=lambda: None
+        )
+        watching = asyncio.create_task(interruptions.run())
+        stack.callback(watching.cancel)
+        return await _to_the_end(lifecycle, database, await _task(settings, database, clone, issue))
+
+
+async def _task(settings: Settings, database: Database, clone: Path, issue: str) -> str:
+    async with database.transaction() as writing:
+        owner = await sessions.open_for(
+            writing, repository=str(clone), repository_id=None, project_path=str(clone)
+        )
+        task = await tasks.create(
+            writing, owner, kind=TaskKind.IMPLEMENT, description=issue.strip().partition("\n")[0][:200],
+            trigger={"text": issue}, budget_usd=settings.task_budget_usd,
+        )  # fmt: skip
+        return task.id
+
+
+async def _to_the_end(lifecycle: Lifecycle, database: Database, task_id: str) -> bool:
+    """Be the engine of this one task: its steps, one after the other."""
+    while True:
+        async with database.transaction() as writing:
+            await tasks.enqueued(writing, task_id)
+            run = (await tasks.get(writing, task_id)).runs
+        while await lifecycle.advance(task_id, run):
+            continue
+        async with database.reading() as reading:
+            task = await tasks.get(reading, task_id)
+        if task.resume_at is not None and task.status not in ENDED:
+            await asyncio.sleep(max(0.0, (task.resume_at - clock.now()).total_seconds()))
+        if task.status in ENDED:
+            return task.status is TaskState.COMPLETED
+
+
+async def _configuration(mirrors: Mirrors, clone: Path, base: str) -> Configuration:
+    mirror = await mirrors.fetch(str(clone), str(clone), None, [base], local=True)
+    commit = await mirror.resolve(f"refs/heads/{base}")
+    text = await mirror.read(commit, CONFIGURATION, configurations.MOST_BYTES)
+    return configurations.parse(text.decode("utf-8", "replace")) if text is not None else Configuration()
+
+
+def _key(clone: Path) -> str:
+    return hashlib.sha256(str(clone).encode()).hexdigest()[:16]

@@ -1,0 +1,181 @@
+"""Lead the conversation with Claude, one step at a time; what comes next follows from what is stored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from bot.claude import compact, failures, prices, prompts, size, stops
+from bot.claude.ask import Answer, Claude, Question
+from bot.claude.stops import Kind
+from bot.claude.usage import Usage
+from bot.errors import Blocked
+from bot.task import history
+from bot.task.budget import OutOfBudget
+from bot.task.desk import Desk
+from bot.task.reviewer import Reviewer
+from bot.task.work import Caps, Entry, Phase, Work
+from bot.workspace.tools import TOOLS
+from storage.models import Interaction
+from storage.words import InteractionType, Reason
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT_STEPS = 10
+FINISH_TAKEN = "Taken down. The service now runs the tests on the original code and on yours."
+
+
+class Conversation:
+    """The loop of one task; its whole state is the stored interactions, so a restart goes on from there."""
+
+    def __init__(self, claude: Claude, work: Work, desk: Desk, caps: Caps, model: str) -> None:
+        self._claude = claude
+        self._work = work
+        self._desk = desk
+        self._caps = caps
+        self._model = model
+        self._reviewer = Reviewer(work, desk, caps)
+
+    async def step(self) -> None:
+        """Do one step: answer open tool calls, or let the reviewer speak, or ask Claude.
+
+        Raises the failures of `Claude.ask`; OutOfBudget and limits end the task through `work`.
+        """
+        entries = await self._work.entries()
+        if calls := history.open_calls(entries):
+            await self._answer(entries, calls)
+        elif not history.awaits_answer(entries):
+            await self._turn_over(entries)
+        elif await self._reviewer.joins(entries):
+            return  # the word is stored; the next step asks with it
+        else:
+            await self._ask(entries)
+
+    async def _ask(self, entries: Sequence[Interaction]) -> None:
+        if self._work.task.steps >= self._caps.steps:
+            await self._reviewer.limit_reached(f"the limit of {self._caps.steps} model calls is reached")
+            return
+        messages = history.messages(entries)
+        tokens = size.prompt(prompts.load("system"), TOOLS, messages, _anchor(entries))
+        try:
+            if tokens > compact.TRIGGER_TOKENS and compact.possible(messages):
+                await self._compact(messages, tokens)
+            else:
+                purse = self._work.account(self._caps).paying(self._claude, "step", tokens)
+                await self._take(await purse.ask(self._question(messages)), len(messages))
+        except failures.PromptTooLong:
+            await self._compact(messages, tokens)
+        except OutOfBudget as problem:
+            await self._work.fail(Reason.OUT_OF_BUDGET, str(problem))
+
+    def _question(self, messages: Sequence[Any]) -> Question:
+        return Question(
+            model=self._model,
+            system=prompts.load("system"),
+            tools=TOOLS,
+            messages=messages,
+            max_tokens=prices.MOST_OUTPUT,
+        )
+
+    async def _take(self, answer: Answer, asked: int) -> None:
+        """Store the answer before anything is done about it; then a crash never buys it again."""
+        following = stops.meaning(answer.stop_reason)
+        log.info("step.answered", task=self._work.id, stop=answer.stop_reason, calls=len(answer.calls))
+        if following.kind is Kind.CUT:
+            return  # paid for and dropped; the next step asks the same again
+        if following.kind is Kind.REFUSED:
+            await self._work.fail(Reason.REFUSED, "the model declined to work on this issue")
+            return
+        entry = _response(answer, asked)
+        steps = self._work.task.steps + 1
+        if answer.empty:
+            entry[1]["message"]["content"] = []
+        await self._work.append(entry, steps=steps)
+        if following.kind in (Kind.CONTINUE, Kind.COMPACT) and not answer.calls and following.nudge:
+            await self._work.append((InteractionType.SIMULATED_HUMAN, _word("continuation", following.nudge)))
+
+    async def _compact(self, messages: Sequence[Any], tokens: int) -> None:
+        """Let the API sum the conversation up; its summary starts the history from then on."""
+        purse = self._work.account(self._caps).paying(self._claude, "compaction", tokens)
+        made = await compact.compact(purse, self._question(messages))
+        if made.message is None:
+            raise Blocked(f"the conversation has grown too long and could not be summed up: {made.problem}")
+        content = {
+            "message": dict(made.message),
+            "usage": made.usage.as_dict(),
+            "model": self._model,
+            "asked": 0,
+            "compaction": True,
+        }
+        await self._work.append((InteractionType.CLAUDE_RESPONSE, content))
+
+    async def _answer(self, entries: Sequence[Interaction], calls: Sequence[history.OpenCall]) -> None:
+        """Run the calls one after the other; each is written down before it runs and after."""
+        finished: dict[str, Any] | None = None
+        for call in calls:
+            if call.name == "finish":
+                finished = call.input if isinstance(call.input, dict) else {}
+                await self._work.append(history.result(call.id, call.name, FINISH_TAKEN, is_error=False))
+            elif call.cut:
+                await self._work.append(history.result(call.id, call.name, history.CUT, is_error=True))
+            elif call.begun:
+                await self._work.append(
+                    history.result(call.id, call.name, history.INTERRUPTED, is_error=True)
+                )
+            else:
+                await self._run(call)
+        if finished is not None:
+            await self._finish(finished)
+        elif self._work.task.steps % SNAPSHOT_STEPS == 0:
+            await self._desk.snapshot(len(entries))
+
+    async def _run(self, call: history.OpenCall) -> None:
+        content = {"id": call.id, "name": call.name, "input": call.input}
+        await self._work.append((InteractionType.TOOL_CALL, content))
+        outcome = await self._desk.use(call.name, call.input)
+        await self._work.append(history.result(call.id, call.name, outcome.text, is_error=outcome.is_error))
+
+    async def _finish(self, said: dict[str, Any]) -> None:
+        await self._work.note(
+            finish={
+                "summary": str(said.get("summary") or ""),
+                "look_at": _texts(said.get("look_at")),
+                "open_questions": _texts(said.get("open_questions")),
+            }
+        )
+        await self._work.go_to(Phase.PROVE)
+
+    async def _turn_over(self, entries: Sequence[Interaction]) -> None:
+        """Claude ended its turn without `finish`: the round is over, and someone must speak."""
+        await self._desk.snapshot(len(entries))
+        await self._reviewer.replies(entries)
+
+
+def _response(answer: Answer, asked: int) -> Entry:
+    content = {
+        "message": {"role": "assistant", "content": list(answer.message["content"])},
+        "stop_reason": answer.stop_reason,
+        "usage": answer.usage.as_dict(),
+        "model": answer.model,
+        "request_id": answer.request_id,
+        "asked": asked,
+        "cut": [call.id for call in answer.calls if not call.whole],
+    }
+    return InteractionType.CLAUDE_RESPONSE, content
+
+
+def _word(kind: str, text: str) -> dict[str, Any]:
+    return {"kind": kind, "text": text}
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _anchor(entries: Sequence[Interaction]) -> size.Anchor | None:
+    """Return the last prompt size that the API told, in messages of the current history."""
+    last = history.last_answer(entries)
+    if last is None or not last[1].content.get("asked"):
+        return None
+    figures = last[1].content["usage"]
+    return size.Anchor(messages=last[1].content["asked"] + 1, tokens=Usage(**figures).total)

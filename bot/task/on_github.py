@@ -1,0 +1,199 @@
+"""Carry a task's outside on GitHub: who may, where the code is, and the pull request."""
+
+import re
+from dataclasses import dataclass
+
+import structlog
+
+from bot.errors import Blocked, UserFault
+from bot.github import faults, pulls, reactions, reads
+from bot.github.client import GitHub, Installation
+from bot.github.permissions import Permissions, Role
+from bot.github.publish import Ledger
+from bot.github.reactions import Subject
+from bot.settings import Settings
+from bot.task import configuration as configurations
+from bot.task.configuration import Configuration
+from bot.task.forge import Admission, Comment, Source
+from bot.task.lifecycle import Refused
+from bot.task.portrait import Portraitist
+from bot.task.showing import Showing
+from bot.task.work import Work
+from bot.words import ingoing
+from bot.words import pull_request as pull_words
+from bot.workspace.mirror import repository_url
+from bot.workspace.objects import Objects
+from storage import repositories
+from storage.database import Database
+from storage.words import TaskState
+
+log = structlog.get_logger(__name__)
+
+# "a line `base: NAME` in an issue wins" (contract, section 5)
+_BASE = re.compile(r"^\s*base:\s*`?([\w./-]{1,200})`?\s*$", re.MULTILINE | re.IGNORECASE)
+MOST_COMMENTS = 100
+
+
+@dataclass(frozen=True)
+class GitHubMeans:
+    """What the GitHub side of every task shares."""
+
+    github: GitHub
+    permissions: Permissions
+    ledger: Ledger
+    database: Database
+    settings: Settings
+    portraits: Portraitist
+
+
+class OnGitHub:
+    """The forge of tasks that came from a GitHub issue."""
+
+    def __init__(self, means: GitHubMeans) -> None:
+        self._means = means
+
+    async def admit(self, work: Work) -> Admission:
+        """Answer with 👀, then check the repository, the person and the issue.
+
+        Raises Refused when the person's role is too low, Blocked when nothing can be done here.
+        """
+        installation, repo, number = self._where(work)
+        await reactions.ensure_reaction(installation, repo, Subject("issue", number), "eyes")
+        repository = await reads.repository(installation, repo)
+        if repository.archived:
+            raise Blocked(f"the repository {repository.full_name} is archived and read-only")
+        configuration, complaint = await self._configuration(installation, repository)
+        await self._check_role(installation, work, configuration)
+        issue = await reads.issue(installation, repo, number)
+        if issue.state != "open":
+            raise Blocked("the issue is closed; reopen it and add the label again")
+        identity = await installation.identity()
+        body = ingoing.clean(work.task.trigger.get("body")).text
+        if complaint:
+            await work.note(complaint=complaint)
+        return Admission(
+            title=ingoing.clean(work.task.trigger.get("title")).text or work.task.description,
+            body=body,
+            base=_wanted_base(body) or configuration.base or repository.default_branch,
+            configuration=configuration,
+            author={"name": identity.login, "email": identity.email},
+            comments=await self._comments(installation, work),
+        )
+
+    async def _comments(self, installation: Installation, work: Work) -> list[Comment]:
+        """Return the comments as they were when the label was added; later ones are not asked for."""
+        _, repo, number = self._where(work)
+        found = await reads.comments(
+            installation, repo, number, until=work.task.created_at, most=MOST_COMMENTS
+        )
+        return [
+            Comment(one.author.login, ingoing.clean(one.body).text, one.created_at)
+            for one in found.shown
+            if not one.ours
+        ]
+
+    async def _configuration(
+        self, installation: Installation, repository: reads.Repository
+    ) -> tuple[Configuration, str]:
+        """Return the configuration in force, and what is wrong with the file when it is not that."""
+        async with self._means.database.reading() as reading:
+            known = await repositories.find(reading, repository.id)
+        try:
+            text = await reads.configuration(installation, repository.full_name, repository.default_branch)
+            found = configurations.parse(text) if text is not None else Configuration()
+        except (configurations.Misconfigured, faults.Invalid) as problem:
+            last_good = Configuration.model_validate(known.configuration) if known else Configuration()
+            return last_good, str(problem)
+        async with self._means.database.transaction() as writing:
+            await repositories.save(
+                writing, repository.id, repository.full_name, found.label, found.model_dump()
+            )
+        return found, ""
+
+    async def _check_role(
+        self, installation: Installation, work: Work, configuration: Configuration, *, fresh: bool = False
+    ) -> None:
+        login = work.task.requester or ""
+        needed = Role.named(configuration.allow.run) or Role.WRITE
+        role = await self._means.permissions.role(
+            installation, work.session.repository, login, user_id=work.task.requester_id, fresh=fresh
+        )
+        if role < needed:
+            words = f"needs the {needed.name.lower()} role, and {login} has {role.name.lower()}"
+            raise Refused(f"starting a task here {words}")
+
+    async def source(self, work: Work, access: str) -> Source:
+        """Say where the code is; before a push the person's role is checked once more."""
+        installation, repo, _ = self._where(work)
+        if access == "write" and work.task.cancel_wanted is None:
+            configuration = Configuration.model_validate(work.facts.get("configuration", {}))
+            await self._check_role(installation, work, configuration, fresh=True)
+        assert work.session.repository_id is not None  # noqa: S101  # every GitHub session has one
+        return Source(
+            url=repository_url(self._means.settings.github_server_url, repo),
+            authorization=await installation.authorization(work.session.repository_id, access),
+        )
+
+    async def show(self, work: Work, *, now: bool = False) -> None:
+        """Bring the status comment and the conversation log up to date."""
+        if not self._turned_away(work):
+            await self._showing(work).progress(now=now)
+
+    async def epilogue(self, work: Work) -> None:
+        """Let the status comment and the log say how it ended."""
+        if not self._turned_away(work):
+            await self._showing(work).epilogue()
+
+    def _turned_away(self, work: Work) -> bool:
+        """Whether nothing was begun: an outsider gets one short answer, not a status page."""
+        return work.facts.get("outcome", {}).get("reason") == "refused" and work.task.started_at is None
+
+    async def propose(self, work: Work, code: Objects) -> int | None:
+        """Open the pull request, with its check run, its test report and its assignee."""
+        installation, repo, _ = self._where(work)
+        showing = self._showing(work)
+        session = self._means.portraits.session(work)
+        task, tests = await self._means.portraits.task(work), await self._means.portraits.tests(work)
+        change = await self._means.portraits.change(work, code)
+        assert tests is not None  # noqa: S101  # only what was proven is proposed
+        pull = await pulls.ensure_pull_request(
+            installation, repo, key=f"{work.id}:pull", head=work.session.branch or "",
+            base=work.task.base_ref or "", title=pull_words.title(session, change),
+            body=pull_words.body(session, task, change, tests),
+            draft=Configuration.model_validate(work.facts["configuration"]).draft,
+            ledger=self._means.ledger, task_id=work.id,
+        )  # fmt: skip
+        await work.change_session(pull_request=pull.number)
+        await showing.proof(pull.number)
+        if work.task.requester:
+            await pulls.add_assignees(installation, repo, pull.number, [work.task.requester])
+        return pull.number
+
+    async def finish(self, work: Work, status: TaskState) -> None:
+        """Say the last word and set the last reaction."""
+        installation, repo, number = self._where(work)
+        refused = self._turned_away(work)
+        await self._showing(work).last_word(status)
+        content = {TaskState.COMPLETED: "rocket"}.get(status, "-1" if refused else "confused")
+        if status is TaskState.CANCELLED:
+            content = "+1"
+        try:
+            await reactions.ensure_reaction(installation, repo, Subject("issue", number), content)
+        except UserFault as problem:
+            log.warning("reaction.not_set", why=str(problem))
+
+    def _showing(self, work: Work) -> Showing:
+        installation, repo, number = self._where(work)
+        return Showing(installation, repo, number, work, self._means.ledger, self._means.portraits)
+
+    def _where(self, work: Work) -> tuple[Installation, str, int]:
+        session = work.session
+        assert session.installation_id is not None  # noqa: S101  # it came from one
+        assert session.issue_number is not None  # noqa: S101
+        installation = self._means.github.for_installation(session.installation_id)
+        return installation, session.repository, session.issue_number
+
+
+def _wanted_base(body: str) -> str | None:
+    found = _BASE.search(body)
+    return found[1] if found else None

@@ -1,0 +1,185 @@
+"""Say what happens in each phase of a task, with the rooms that do it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from bot.claude.ask import Claude
+from bot.errors import UserFault, WorldFault
+from bot.settings import Settings
+from bot.task.conversation import Conversation
+from bot.task.delivery import Delivery
+from bot.task.desk import Desk, Workshop, configuration_of
+from bot.task.forge import Forge
+from bot.task.lifecycle import Step
+from bot.task.portrait import Portraitist
+from bot.task.preparation import Preparation
+from bot.task.proving import Proving
+from bot.task.reviewer import Reviewer
+from bot.task.work import Caps, Phase, Work
+from bot.words import branch as branches
+from storage import sessions, tasks
+from storage.models import Session
+from storage.words import Reason, TaskState
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What every task of this process works with."""
+
+    settings: Settings
+    claude: Claude
+    shop: Workshop
+    forge_of: Callable[[Session], Forge]
+    portraits: Portraitist
+
+
+class Phases:
+    """The phases, by name; desks stay open between the steps of a task."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._desks: dict[str, Desk] = {}
+        self._preparation = Preparation(means.shop, self._desk)
+
+    def table(self) -> Mapping[str, Step]:
+        """Return what the lifecycle repeats."""
+        return {
+            Phase.ADMIT: self.admit,
+            Phase.PREPARE: self.prepare,
+            Phase.CONVERSE: self.converse,
+            Phase.PROVE: self.prove,
+            Phase.DELIVER: self.deliver,
+            Phase.CONCLUDE: self.conclude,
+        }
+
+    async def admit(self, work: Work) -> None:
+        """Let the task in, then hand it to the queue for a slot."""
+        admission = await self._means.forge_of(work.session).admit(work)
+        configuration = admission.configuration
+        async with work.database.transaction() as writing:
+            await tasks.set_facts(
+                writing, work.id, base=admission.base, author=dict(admission.author),
+                configuration=configuration.model_dump(), title=admission.title, body=admission.body,
+                comments=[{"author": one.author, "text": one.text} for one in admission.comments],
+            )  # fmt: skip
+            await tasks.yield_slot(
+                writing, work.id, None, phase=Phase.PREPARE, progress="waiting for a free slot",
+                model=configuration.model or self._means.settings.model,
+                budget_usd=configuration.budget or self._means.settings.task_budget_usd,
+            )  # fmt: skip
+
+    async def prepare(self, work: Work) -> None:
+        """Fetch the code, make the environment, write the first message."""
+        await self._means.shop.sandbox.probe()
+        await self._preparation.run(work, self._means.forge_of(work.session))
+
+    async def converse(self, work: Work) -> None:
+        """Do one step of the conversation."""
+        if work.task.status is not TaskState.RUNNING:
+            await work.move(TaskState.RUNNING, progress="working on it")
+        desk = await self._desk(work)
+        model = work.task.model or self._means.settings.model
+        await Conversation(self._means.claude, work, desk, self._caps(work), model).step()
+
+    async def prove(self, work: Work) -> None:
+        """Run the proof, and go on as its verdict says."""
+        desk, settings = await self._desk(work), self._means.settings
+        reviewer = Reviewer(work, desk, self._caps(work))
+        model = settings.test_model or work.task.model or settings.model
+        seconds = (settings.test_timeout, settings.regression_timeout)
+        proving = Proving(self._means.claude, work, desk, self._caps(work), model, seconds)
+        await proving.run(reviewer.proof_failed)
+
+    async def deliver(self, work: Work) -> None:
+        """Push the proven work, open the pull request, say the last word."""
+        desk, forge = await self._desk(work), self._means.forge_of(work.session)
+        delivery = self._delivery(work, desk, forge)
+        tree = await delivery.with_tests(work.facts["judged"]["tree"])
+        await work.note(delivered_tree=tree)
+        await delivery.push(tree, await self._message(work, desk))
+        pull = await forge.propose(work, desk.quarantine)
+        if pull is not None:
+            await work.change_session(pull_request=pull)
+        await forge.finish(work, TaskState.COMPLETED)
+        async with work.database.transaction() as writing:
+            await tasks.finish(
+                writing, work.id, TaskState.COMPLETED, progress="done",
+                summary=(work.facts.get("finish") or {}).get("summary"),
+            )  # fmt: skip
+        await self._clear(work)
+
+    async def conclude(self, work: Work) -> None:
+        """End without a pull request: keep what exists on the branch, say why, leave nothing behind."""
+        outcome, forge = work.facts["outcome"], self._means.forge_of(work.session)
+        if "kept" not in work.facts:
+            await work.note(kept=await self._keep(work, forge))
+        status = TaskState(outcome["status"])
+        try:
+            await forge.finish(work, status)
+        except UserFault as problem:
+            log.warning("last_word.unsaid", why=str(problem))  # locked, deleted, uninstalled: nobody to tell
+        async with work.database.transaction() as writing:
+            await tasks.finish(
+                writing, work.id, status, Reason(outcome["reason"]) if outcome["reason"] else None,
+                error_message=outcome["why"], progress="ended",
+                summary=(work.facts.get("finish") or {}).get("summary"),
+            )  # fmt: skip
+            if outcome["reason"] == Reason.REFUSED and not work.task.started_at:
+                await sessions.end(writing, work.session.id)
+        await self._clear(work)
+
+    async def _keep(self, work: Work, forge: Forge) -> str:
+        """Push unfinished work to the branch; returns why it could not be kept, or nothing."""
+        if work.task.base_sha is None or work.task.tree is None or work.task.head_sha is not None:
+            return ""  # there is nothing, or it is there already
+        desk = await self._desk(work)
+        if work.task.tree == await desk.quarantine.tree_of(desk.base):
+            return ""
+        try:
+            await work.note(delivered_tree=work.task.tree)
+            message = await self._message(work, desk)
+            await self._delivery(work, desk, forge).push(work.task.tree, message)
+        except (UserFault, WorldFault) as problem:
+            log.warning("work.not_kept", why=str(problem))
+            return str(problem)
+        return ""
+
+    async def _message(self, work: Work, desk: Desk) -> str:
+        portraits = self._means.portraits
+        change = await portraits.change(work, desk.quarantine)
+        return branches.commit_message(portraits.session(work), await portraits.task(work), change)
+
+    def _delivery(self, work: Work, desk: Desk, forge: Forge) -> Delivery:
+        return Delivery(
+            work, desk, forge, self._means.portraits.session(work), self._means.settings.secrets()
+        )
+
+    def _caps(self, work: Work) -> Caps:
+        settings, human = self._means.settings, configuration_of(work).human
+        pauses = settings.max_pauses if human.max_pauses is None else human.max_pauses
+        return Caps(
+            budget_usd=work.task.budget_usd,
+            daily_usd=settings.repository_daily_budget_usd,
+            iterations=settings.max_iterations,
+            steps=settings.max_steps,
+            pauses=pauses,
+            cadence=(human.cadence[0], human.cadence[1]),
+        )
+
+    async def _desk(self, work: Work) -> Desk:
+        desk = self._desks.get(work.id)
+        if desk is None:
+            desk = self._desks[work.id] = await Desk.open(self._means.shop, work)
+        desk.attend(work)
+        return desk
+
+    async def _clear(self, work: Work) -> None:
+        desk = self._desks.pop(work.id, None)
+        if desk is None and work.task.base_sha is not None:
+            desk = await Desk.open(self._means.shop, work)
+        if desk is not None:
+            await desk.close()

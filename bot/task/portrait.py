@@ -1,0 +1,174 @@
+"""Draw the facts that the words need from a task's rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bot.settings import Settings
+from bot.task.work import Work
+from bot.words.facts import (
+    CaseFacts,
+    ChangeFacts,
+    FileFacts,
+    InteractionFacts,
+    Point,
+    SessionFacts,
+    SuiteFacts,
+    TaskFacts,
+    TestFacts,
+)
+from bot.words.redaction import Redactor
+from bot.workspace.objects import Objects
+from storage import charges, test_cases
+from storage.models import Interaction, TestCase
+from storage.words import ENDED, InteractionType, Reason, TaskState, TestState
+
+PLACES = ("prepare", "converse", "prove", "deliver")
+POINTS = {
+    "prepare": "Fetch the code and set up its environment",
+    "converse": "Work on the issue",
+    "prove": "Prove it: new and existing tests, before and after",
+    "deliver": "Open the pull request",
+}
+
+
+class Portraitist:
+    """Knows what stays the same for every task of this process."""
+
+    def __init__(self, settings: Settings, redact: Redactor) -> None:
+        self._settings = settings
+        self._redact = redact
+
+    def session(self, work: Work, label: str | None = None) -> SessionFacts:
+        """Return what is known of the session."""
+        return SessionFacts(
+            id=work.session.id,
+            repository=work.session.repository if work.session.issue_number is not None else "",
+            issue_number=work.session.issue_number,
+            issue_title=work.facts.get("title") or work.task.description,
+            label=label or self._settings.label,
+            server_url=self._settings.github_server_url,
+            public_url=self._settings.public_url or "",
+            secrets=self._redact,
+        )
+
+    async def task(self, work: Work, ending: TaskState | None = None) -> TaskFacts:
+        """Return where the task stands; `ending` is the state that it is about to end in."""
+        task = work.task
+        outcome = work.facts.get("outcome") or {}
+        reason = task.reason or (Reason(outcome["reason"]) if outcome.get("reason") else None)
+        async with work.database.reading() as reading:
+            cost = await charges.spent_by_task(reading, task.id)
+        state = ending or task.status
+        return TaskFacts(
+            id=task.id, state=state, requester=task.requester or "", requester_id=task.requester_id,
+            created_at=task.created_at, updated_at=task.updated_at, started_at=task.started_at,
+            model=task.model or self._settings.model, cost_usd=cost, budget_usd=task.budget_usd,
+            reason=reason if state is TaskState.FAILED else None, paused_by=task.paused_by,
+            detail=" ".join(filter(None, (str(outcome.get("why") or ""), str(work.facts.get("kept") or "")))),
+            progress=task.progress, steps=task.steps, max_steps=self._settings.max_steps,
+            iterations=task.iterations, max_iterations=self._settings.max_iterations,
+            pauses=task.pauses, max_pauses=self._settings.max_pauses,
+            timeout_seconds=round(self._settings.task_timeout),
+            branch=work.session.branch or "", pushed=task.head_sha is not None,
+            base_ref=task.base_ref or "", base_sha=task.base_sha or "", head_sha=task.head_sha or "",
+            tree=work.facts.get("delivered_tree") or task.tree or "",
+            pull_request=work.session.pull_request, checklist=_checklist(work),
+        )  # fmt: skip
+
+    async def tests(self, work: Work) -> TestFacts | None:
+        """Return the last proof, or None before the first."""
+        judged = work.facts.get("judged")
+        if not judged:
+            return None
+        async with work.database.reading() as reading:
+            cases = await test_cases.of_task(reading, work.id)
+        suite = SuiteFacts(
+            command=judged.get("command", ""), seconds=judged.get("seconds", 0.0), run=judged.get("run", 1),
+            environment="sandbox, no network", note=work.facts.get("environment_note") or "",
+        )  # fmt: skip
+        return TestFacts(
+            cases=tuple(_case(case) for case in cases), suite=suite, base_ref=work.task.base_ref or "base",
+            base_sha=work.task.base_sha or "", head_sha=work.task.head_sha or "", tree=judged["tree"],
+        )  # fmt: skip
+
+    async def change(self, work: Work, code: Objects) -> ChangeFacts:
+        """Return what the delivered change is, and what Claude says of it."""
+        said = work.facts.get("finish") or {}
+        assert work.task.base_sha is not None  # noqa: S101  # there is a change, so there was a base
+        changes = await code.changes(work.task.base_sha, work.facts["delivered_tree"])
+        words = {"A": "added", "M": "modified", "D": "deleted", "T": "modified"}
+        return ChangeFacts(
+            summary=said.get("summary") or "",
+            files=tuple(
+                FileFacts(one.path, words.get(one.status, "modified"), one.added, one.removed)
+                for one in changes
+            ),
+            look_at=tuple(said.get("look_at") or ()),
+            open_questions=tuple(said.get("open_questions") or ()),
+        )
+
+
+def conversation(entries: Sequence[Interaction], requester: str, source: str) -> list[InteractionFacts]:
+    """Return the conversation as people see it; thinking is not part of it."""
+    return [fact for entry in entries if (fact := _interaction(entry, requester, source)) is not None]
+
+
+def _interaction(entry: Interaction, requester: str, source: str) -> InteractionFacts | None:
+    content, kind = entry.content, entry.interaction_type
+    if kind is InteractionType.CLAUDE_RESPONSE:
+        blocks = content["message"]["content"]
+        text = "\n\n".join(block["text"] for block in blocks if block.get("type") == "text")
+        return InteractionFacts(kind, text, entry.created_at, tokens=content.get("usage", {}).get("output"))
+    if kind is InteractionType.TOOL_CALL:
+        return InteractionFacts(
+            kind,
+            "",
+            entry.created_at,
+            tool=content["name"],
+            target=_target(content["input"]),
+            call_id=content["id"],
+        )
+    if kind is InteractionType.TOOL_RESULT:
+        return InteractionFacts(
+            kind,
+            content["text"],
+            entry.created_at,
+            call_id=content["tool_use_id"],
+            failed=content["is_error"],
+        )
+    by = requester if kind is InteractionType.USER_REQUEST else content.get("author", "")
+    return InteractionFacts(
+        kind, content["text"], entry.created_at, author=by, source=source, kind=content.get("kind", "")
+    )
+
+
+def _target(given: Any) -> str:
+    if not isinstance(given, dict):
+        return ""
+    command = " ".join(str(given[key]) for key in ("command", "path") if key in given)
+    return command or ", ".join(sorted(given))
+
+
+def _checklist(work: Work) -> tuple[Point, ...]:
+    phase = work.task.phase
+    at = PLACES.index(phase) if phase in PLACES else (len(PLACES) if work.task.status in ENDED else -1)
+    if phase == "conclude":
+        at = 3 if work.facts.get("judged") else 1
+    active = work.task.status not in ENDED and phase != "conclude"
+    return tuple(
+        Point(POINTS[place], done=n < at, active=active and n == at, note=work.task.progress)
+        for n, place in enumerate(PLACES)
+    )
+
+
+def _case(case: TestCase) -> CaseFacts:
+    def known(state: TestState) -> TestState | None:
+        return None if state is TestState.PENDING else state
+
+    output = case.output or ""
+    first = next((line.strip() for line in output.splitlines() if line.strip()), "")
+    return CaseFacts(
+        name=case.name, type=case.test_type, base=known(case.base_status), now=known(case.status),
+        reason=first if case.status is TestState.FAILED else "", output=output, note=case.note or "",
+        flaky="flaky" in (case.note or ""),
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""Decide the title and the body of the pull request."""
+
+from bot.words import markers, outgoing, phrases, report
+from bot.words.facts import ChangeFacts, FileFacts, SessionFacts, TaskFacts, TestFacts
+
+TITLE = 72
+MINUS = "\u2212"
+SHOWN_FILES = 100
+_SUMMARY = 6_000
+_POINTS = 20
+
+
+def title(session: SessionFacts, change: ChangeFacts) -> str:
+    """Return the title, at most 72 characters; no reference, since a squash merge commits it."""
+    text = outgoing.plain_line(change.title or session.issue_title, session.secrets, TITLE)
+    return text or f"Work on issue {session.issue_number}"
+
+
+def body(session: SessionFacts, task: TaskFacts, change: ChangeFacts, tests: TestFacts) -> str:
+    """Return the body: what and why, the files, the evidence, what to look at, how it was made."""
+    secrets = session.secrets
+    parts = [f"Fixes #{session.issue_number}.", ""] if session.issue_number is not None else []
+    parts += ["### What and why", "", outgoing.clear(change.summary, secrets, _SUMMARY), ""]
+    parts += ["### Changes", "", *_files(session, change.files), ""]
+    parts += ["### Evidence", "", *_evidence(session, task, change, tests), ""]
+    points = [*change.look_at, *(f"Open question: {one}" for one in change.open_questions)]
+    if points:
+        parts += ["### Please look at", "", *_points(session, points), ""]
+    parts += [_made(session, task), "", markers.marker("pr", session.id, f"pr-{session.id}")]
+    room = outgoing.BODY - len(parts[-1]) - 2
+    # The marker stays even when the rest must be cut: without it the pull request could not be found again.
+    whole = outgoing.clear("\n".join(parts[:-1]), secrets, room, ours=True)
+    return f"{whole.rstrip()}\n\n{parts[-1]}"
+
+
+def _files(session: SessionFacts, files: tuple[FileFacts, ...]) -> list[str]:
+    if not files:
+        return ["No file changed."]
+    lines = ["| File | Change |", "|---|---|"]
+    for one in files[:SHOWN_FILES]:
+        note = f"{outgoing.line(one.note, session.secrets)} " if one.note else ""
+        size = "binary" if one.added is None or one.removed is None else f"+{one.added} {MINUS}{one.removed}"
+        kind = "" if one.status == "modified" else f"{outgoing.line(one.status, session.secrets)}, "
+        path = outgoing.table_cell(outgoing.code(one.path, session.secrets))
+        lines.append(f"| {path} | {note}({kind}{size}) |")
+    if len(files) > SHOWN_FILES:
+        lines += ["", f"*{SHOWN_FILES} of {len(files):,} files shown.*"]
+    return lines
+
+
+def _evidence(session: SessionFacts, task: TaskFacts, change: ChangeFacts, tests: TestFacts) -> list[str]:
+    head, tree = phrases.short(task.head_sha or tests.head_sha), phrases.short(task.tree or tests.tree)
+    where = f" on `{head}`" if head else ""
+    where += f" (tree `{tree}`)" if tree else ""
+    command = outgoing.code(tests.suite.command, session.secrets)
+    lines = [
+        report.before_and_now(session, tests),
+        "",
+        f"- {command}: **{phrases.tally(tests.cases)}**{where}",
+        *report.proof(session, tests),
+    ]
+    if tests.failing_before:
+        lines.append(
+            f"- {phrases.count(len(tests.failing_before), 'existing test')} failing as before the change"
+        )
+    if tests.suite.note:
+        lines.append(f"- {outgoing.line(tests.suite.note, session.secrets)}")
+    if change.not_tested:
+        untested = "; ".join(outgoing.line(one, session.secrets) for one in change.not_tested)
+        lines.append(f"- Not tested: {untested}")
+    return lines
+
+
+def _points(session: SessionFacts, points: list[str]) -> list[str]:
+    lines = [f"- {outgoing.line(one, session.secrets, 600)}" for one in points[:_POINTS]]
+    return [*lines, f"- *{_POINTS} of {len(points)} shown.*"] if len(points) > _POINTS else lines
+
+
+def _made(session: SessionFacts, task: TaskFacts) -> str:
+    model = outgoing.code(task.model, session.secrets)
+    used = f"{phrases.count(task.steps, 'model call')}, {phrases.usd(task.cost_usd)}"
+    made = f"Written by an AI agent (model {model}, session {phrases.session_link(session)}, {used})"
+    log = f" [Conversation]({task.log_url})." if task.log_url else ""
+    lines = [
+        "<details><summary>How this was made, and what you can do</summary>",
+        "",
+        f"{made} on request of {phrases.person(task.requester)}.",
+        f"A simulated human, not a person, kept the conversation going.{log}",
+        "The service, not the model, ran the tests above, on the base commit and on this branch.",
+        "Review as usual, and close the pull request if it is not wanted. The branch is never force-pushed.",
+        "",
+        "</details>",
+    ]
+    return "\n".join(lines)

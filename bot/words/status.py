@@ -1,0 +1,138 @@
+"""Decide what the status comment says: one per session, edited in place, short when the task has ended."""
+
+from bot.words import markers, outgoing, phrases, report
+from bot.words.facts import Point, SessionFacts, TaskFacts, TestFacts
+from storage.words import ENDED, PausedBy, Reason, TaskState
+
+SHOWN_EVENTS = 30
+
+_FAILED = {
+    Reason.OUT_OF_BUDGET: ("🟠", "Out of budget"),
+    Reason.OUT_OF_ITERATIONS: ("🟠", "Out of rounds"),
+    Reason.TIMEOUT: ("🟠", "Out of time"),
+    Reason.BLOCKED: ("⛔", "Blocked"),
+    Reason.REFUSED: ("⛔", "Refused"),
+    Reason.NO_CHANGES: ("⚪", "Nothing changed"),
+    Reason.UNPROVEN: ("🔴", "Not proven"),
+}
+
+
+def comment(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None) -> str:
+    """Return the status comment, hidden marker first, as it may leave.
+
+    The marker's key is the session's, since all its tasks share the comment.
+    """
+    ended = task.state in ENDED
+    table = _table(session, task, tests)
+    parts = [
+        markers.marker("status", session.id, f"st-{session.id}"),
+        f"### {headline(session, task, tests)}",
+        "",
+    ]
+    if task.detail and ended:
+        parts += [outgoing.clear(task.detail, session.secrets, 1_000), ""]
+    if ended:
+        parts += [f"<details><summary>Numbers</summary>\n\n{table}\n\n</details>", ""]
+    else:
+        parts += [table, ""]
+        parts += [*(_point(session, point) for point in task.checklist), ""] if task.checklist else []
+        if task.progress:
+            parts += [outgoing.line(task.progress, session.secrets), ""]
+    if tests is not None and task.pull_request is None:
+        parts += [report.section(session, tests), ""]
+    parts += [*_events(session, task), _footer(session, task)]
+    return outgoing.clear("\n".join(parts), session.secrets, ours=True)
+
+
+def headline(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None) -> str:
+    """Return the one line that says where the task stands: an emoji, a word of a fixed set, the facts."""
+    emoji, words = _state(session, task)
+    parts = [f"{phrases.sign(emoji)} {words}"]
+    if task.state == TaskState.COMPLETED:
+        parts[0] += f" in {phrases.elapsed(task)}"
+        parts += [f"PR #{task.pull_request}"] if task.pull_request else []
+        parts += [phrases.count(len(tests.now_passing), "test passes", "tests pass")] if tests else []
+        return " · ".join(parts)
+    if task.state in ENDED:
+        return " · ".join([*parts, f"after {phrases.elapsed(task)}"])
+    if task.checklist and task.state != TaskState.PENDING:
+        done = sum(point.done for point in task.checklist)
+        parts.append(f"{min(done + 1, len(task.checklist))} of {len(task.checklist)}")
+    return " · ".join([*parts, phrases.elapsed(task)] if task.state != TaskState.PENDING else parts)
+
+
+def _state(session: SessionFacts, task: TaskFacts) -> tuple[str, str]:
+    if task.waiting_for and task.state not in ENDED:
+        until = f" until {phrases.clock(task.waiting_until, '%H:%M UTC')}" if task.waiting_until else ""
+        return "🟡", f"Waiting for {outgoing.line(task.waiting_for, session.secrets, 60)}{until}"
+    if task.state == TaskState.PENDING:
+        return "⚪", "Queued" + (f" (position {task.queue_position})" if task.queue_position else "")
+    if task.state == TaskState.PAUSED:
+        return {
+            PausedBy.SIMULATED_HUMAN: (
+                "🟢",
+                "Working · the simulated human speaks (automatic, not a person)",
+            ),
+            PausedBy.MODEL_OUTAGE: ("🟡", "Waiting for the model provider"),
+        }.get(task.paused_by or PausedBy.PERSON, ("🟡", "Paused"))
+    if task.state == TaskState.CANCELLED:
+        by = f" by {phrases.person(task.cancelled_by)}" if task.cancelled_by else ""
+        return "⚪", f"Stopped{by}"
+    if task.state == TaskState.FAILED:
+        return _FAILED.get(task.reason or Reason.ERROR, ("🔴", "Failed"))
+    return {
+        TaskState.RUNNING: ("🟢", "Working"),
+        TaskState.TESTING: ("🟢", "Testing"),
+        TaskState.COMPLETED: ("✅", "Done"),
+    }[task.state]
+
+
+def _table(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> str:
+    label = outgoing.code(session.label, session.secrets)
+    by = f"asked for by {phrases.person(task.requester)} with label {label}"
+    rows = [("Session", f"{phrases.session_link(session)} · {by}")]
+    if task.branch:
+        base = outgoing.code(f"{task.base_ref}@{phrases.short(task.base_sha)}", session.secrets)
+        rows.append(
+            ("Branch", phrases.branch_link(session, task) + (f" from {base}" if task.base_sha else ""))
+        )
+    budget = phrases.usd(task.budget_usd)
+    time = phrases.duration(task.timeout_seconds)
+    rows.append(("Budget", f"{phrases.usd(task.cost_usd)} of {budget} · {phrases.elapsed(task)} of {time}"))
+    calls = f"{phrases.count(task.steps, 'model call')} of {task.max_steps}"
+    pauses = f"simulated human {task.pauses} of {task.max_pauses}"
+    rows += [
+        ("Conversation", f"round {task.iterations} of {task.max_iterations} · {calls} · {pauses}"),
+        ("Model", outgoing.code(task.model, session.secrets)),
+    ]
+    if tests is not None:
+        rows.append(("Tests", f"{phrases.tally(tests.cases)} (run {tests.suite.run})"))
+    rows.append(("Updated", phrases.clock(task.updated_at)))
+    cells = (f"| {name} | {outgoing.table_cell(cell)} |" for name, cell in rows)
+    return "\n".join(["| | |", "|---|---|", *cells])
+
+
+def _point(session: SessionFacts, point: Point) -> str:
+    text = outgoing.line(point.text, session.secrets)
+    note = f" — {outgoing.line(point.note, session.secrets)}" if point.note and point.active else ""
+    return f"- [{'x' if point.done else ' '}] {f'**{text}**' if point.active else text}{note}"
+
+
+def _events(session: SessionFacts, task: TaskFacts) -> list[str]:
+    if not task.events:
+        return []
+    shown = task.events[-SHOWN_EVENTS:]
+    total = len(task.events)
+    some = f"the last {len(shown)} of {total}" if len(shown) < total else f"{total}"
+    lines = []
+    for event in shown:
+        text = outgoing.line(event.text, session.secrets)
+        lines.append(f"- `{phrases.clock(event.at, '%H:%M:%S')}` {text}")
+    return [f"<details><summary>What happened so far ({some})</summary>", "", *lines, "", "</details>", ""]
+
+
+def _footer(session: SessionFacts, task: TaskFacts) -> str:
+    label = outgoing.html_code(session.label)
+    if task.state in ENDED:
+        return f"<sub>To try again, take the label {label} off the issue and add it again.</sub>"
+    return f"<sub>Remove the label {label} or close the issue to stop.</sub>"

@@ -1,0 +1,139 @@
+"""Put a worker together: everything that does tasks, from the sandbox to the engine."""
+
+import asyncio
+import os
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+import structlog
+
+from bot import supervisor, wake
+from bot.claude.ask import Claude
+from bot.engine import durable
+from bot.engine.dispatch import Dispatcher
+from bot.errors import Blocked
+from bot.github.client import GitHub
+from bot.github.permissions import Permissions
+from bot.lock import Lock
+from bot.settings import Settings
+from bot.task.desk import Workshop
+from bot.task.forge import Forge
+from bot.task.interruption import Interruptions
+from bot.task.ledger import TableLedger
+from bot.task.lifecycle import Lifecycle
+from bot.task.on_github import GitHubMeans, OnGitHub
+from bot.task.phases import Means, Phases
+from bot.task.portrait import Portraitist
+from bot.words.redaction import Redactor
+from bot.workspace import registries
+from bot.workspace.environment import Environments
+from bot.workspace.mirror import Mirrors
+from bot.workspace.sandbox import Sandbox
+from storage import database as databases
+from storage import schema
+from storage.database import Database
+from storage.models import Session
+
+log = structlog.get_logger(__name__)
+
+# The last worker of this data directory may still be ending; it gets this long before we give up.
+HANDOVER_SECONDS = 40.0
+STEP_SECONDS = 20.0
+
+
+async def work(settings: Settings, wake_descriptor: int | None) -> None:
+    """Work until SIGTERM or SIGINT, or until the server that started us is dead."""
+    stop = supervisor.stop_signal()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with Lock(settings.data_dir / "worker.lock", wait_seconds=HANDOVER_SECONDS):
+        database = databases.connect(settings.database_url or databases.default_url(settings.data_dir))
+        try:
+            await schema.verify(database)
+            async with working(settings, database) as dispatcher:
+                if wake_descriptor is not None:
+                    wake.listen(wake_descriptor, dispatcher.wake, supervisor.vanish)
+                log.info("worker.started")
+                await stop.wait()
+                log.info("worker.stopping")
+        finally:
+            await database.aclose()
+
+
+@asynccontextmanager
+async def working(settings: Settings, database: Database) -> AsyncIterator[Dispatcher]:
+    """Run the engine and the dispatcher; at the end, let steps in flight reach their checkpoint."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(durable.close)
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
+        )
+        github = GitHub(
+            http, api_url=settings.github_api_url, app_id=settings.app_id, private_key=settings.private_key
+        )
+        stack.push_async_callback(github.close)
+        claude = Claude(api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)
+        stack.push_async_callback(claude.close)
+        portraits = Portraitist(settings, Redactor.knowing(settings.secrets()))
+        outside = GitHubMeans(
+            github=github, permissions=Permissions(time.monotonic), ledger=TableLedger(database),
+            database=database, settings=settings, portraits=portraits,
+        )  # fmt: skip
+
+        def forge_of(session: Session) -> Forge:
+            del session
+            return OnGitHub(outside)
+
+        shop = await workshop(settings)
+        interruptions = Interruptions(database)
+        phases = Phases(
+            Means(settings=settings, claude=claude, shop=shop, forge_of=forge_of, portraits=portraits)
+        )
+        lifecycle = Lifecycle(
+            database, interruptions, phases.table(), forge_of, settings.task_timeout,
+            wake=lambda: dispatcher.wake(),  # noqa: PLW0108  # it is made below
+        )  # fmt: skip
+        engine = durable.Engine(
+            lifecycle.advance, durable.Lanes(settings.concurrency, settings.repository_concurrency),
+            settings.database_url if not database.is_sqlite and settings.database_url
+            else durable.default_url(settings.data_dir),
+            _executor_id(database),
+        )  # fmt: skip
+        dispatcher = Dispatcher(database, engine, settings.task_budget_usd)
+        await engine.start()
+        background = [asyncio.create_task(loop) for loop in (dispatcher.run(), interruptions.run())]
+        try:
+            yield dispatcher
+        finally:
+            for loop in background:
+                loop.cancel()
+            await asyncio.wait(background)
+            await engine.drain(STEP_SECONDS)
+            await github.flush()
+
+
+async def workshop(settings: Settings) -> Workshop:
+    """Return the rooms where work happens; a sandbox that can't be built is said now and refused later."""
+    data_dir = settings.data_dir.resolve()
+    kind = "none" if settings.sandbox == "none" else "bubblewrap"
+    sandbox = Sandbox(kind, data_dir)  # type: ignore[arg-type]
+    try:
+        await sandbox.probe()
+    except Blocked as problem:
+        log.error("sandbox.unavailable", why=str(problem))  # noqa: TRY400  # the sentence says it all
+    return Workshop(
+        data_dir=data_dir,
+        sandbox=sandbox,
+        mirrors=Mirrors(data_dir / "mirrors"),
+        environments=Environments(sandbox, data_dir / "environments", await registries.discover()),
+    )
+
+
+def _executor_id(database: Database) -> str:
+    """Name this process for the engine: one worker owns an embedded database, many share PostgreSQL."""
+    if database.is_sqlite:
+        return "local"
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

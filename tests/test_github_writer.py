@@ -1,0 +1,199 @@
+"""Hold how often an installation writes: content limits, and the pace of edits of one comment."""
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from bot.errors import Blocked, WorldFault
+from bot.github import faults
+from bot.github.writer import Writer
+from tests.github_stub import START, Stub, Time, answer
+
+
+class _Said:
+    """What was sent, and when."""
+
+    def __init__(self, time: Time) -> None:
+        self.words: list[tuple[str, float]] = []
+        self.failures: list[Exception] = []
+        self._time = time
+
+    def word(self, text: str) -> "_Word":
+        return _Word(self, text)
+
+    def note(self, text: str) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.words.append((text, self._time.now - START))
+
+
+class _Word:
+    def __init__(self, said: _Said, text: str) -> None:
+        self._said, self._text = said, text
+
+    async def __call__(self) -> None:
+        await asyncio.sleep(0)
+        self._said.note(self._text)
+
+
+async def test_edits_of_one_comment_are_twenty_seconds_apart_and_coalesce() -> None:
+    """Of ten edits in ten seconds the first leaves at once and the last after 20 s; the rest never."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    for number in range(10):
+        await writer.edit("c", said.word(str(number)))
+        await time.pass_by(1)
+    await time.pass_by(60)
+    assert said.words == [("0", 0), ("9", 20)]
+
+
+async def test_other_comments_do_not_wait() -> None:
+    """Each comment has its own pace."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    await writer.edit("a", said.word("a"))
+    await writer.edit("b", said.word("b"))
+    await time.pass_by(1)
+    assert {word for word, _ in said.words} == {"a", "b"}
+
+
+async def test_edit_now_overtakes_what_waits() -> None:
+    """The final word leaves at once, and the older one that waited never follows it."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    await writer.edit("c", said.word("first"))
+    await time.pass_by(5)
+    await writer.edit("c", said.word("waiting"))
+    await writer.edit("c", said.word("final"), now=True)
+    assert said.words == [("first", 0), ("final", 5)]
+    await time.pass_by(60)
+    assert said.words == [("first", 0), ("final", 5)]
+    await writer.edit("c", said.word("later"))
+    await time.pass_by(1)
+    assert said.words[-1] == ("later", 65)
+
+
+async def test_pace_counts_from_an_edit_now() -> None:
+    """After an immediate edit the next ordinary one keeps its distance."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    await writer.edit("c", said.word("now"), now=True)
+    await writer.edit("c", said.word("next"))
+    await time.pass_by(30)
+    assert said.words == [("now", 0), ("next", 20)]
+
+
+async def test_status_command_hurries_a_waiting_edit() -> None:
+    """An edit with a gap of 5 s does not sit out the 20 s of the one that it replaces."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    await writer.edit("c", said.word("0"))
+    await time.pass_by(1)
+    await writer.edit("c", said.word("1"))
+    await time.pass_by(1)
+    await writer.edit("c", said.word("2"), gap=5)
+    await time.pass_by(30)
+    assert said.words == [("0", 0), ("2", 5)]
+
+
+async def test_failed_edit_is_tried_again_unless_replaced() -> None:
+    """A fault of the world delays the newest word by what GitHub asks; a refusal drops it."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    said.failures = [WorldFault("down", 90), WorldFault("down")]
+    await writer.edit("c", said.word("a"))
+    await time.pass_by(30)
+    await writer.edit("c", said.word("b"))
+    await time.pass_by(200)
+    assert said.words == [("b", 150)]
+    said.failures = [Blocked("gone")]
+    await writer.edit("c", said.word("x"))
+    await time.pass_by(600)
+    assert len(said.words) == 1
+
+
+async def test_edit_now_raises_its_failure() -> None:
+    """Who waits for an edit learns that it failed."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    said.failures = [Blocked("locked")]
+    with pytest.raises(Blocked, match="locked"):
+        await writer.edit("c", said.word("x"), now=True)
+
+
+async def test_flush_sends_what_waits_and_close_drops_it() -> None:
+    """A graceful stop says the newest word of each comment; a closed writer is silent."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    await writer.edit("c", said.word("0"), now=True)
+    await writer.edit("c", said.word("1"))
+    await writer.flush()
+    assert said.words == [("0", 0), ("1", 0)]
+    await writer.edit("c", said.word("2"))
+    await writer.close()
+    await time.pass_by(100)
+    assert len(said.words) == 2
+
+
+async def test_writer_forgets_comments_in_which_nothing_waits() -> None:
+    """A thousand comments leave a thousand times in memory, not a thousand lines."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    for number in range(20):
+        await writer.edit(str(number), said.word("x"), now=number % 2 == 0)
+    await time.pass_by(60)
+    assert len(said.words) == 20
+    assert writer._lines == {}
+
+
+async def test_content_limits_hold_for_an_installation() -> None:
+    """Of 600 writes 80 leave in any minute, 500 in the hour; the rest learns when to return (I-7)."""
+    time = Time()
+    writer = Writer(time, time.sleep)
+    moments: list[float] = []
+    refused: list[float | None] = []
+
+    async def write() -> None:
+        try:
+            await writer.slot()
+        except faults.RateLimited as fault:
+            refused.append(fault.retry_after)
+        else:
+            moments.append(time.now)
+
+    await asyncio.gather(*(write() for _ in range(600)))
+    assert len(moments) == 500
+    assert len(refused) == 100
+    assert all(later - earlier >= 60 for earlier, later in zip(moments, moments[80:], strict=False))
+    assert all(seconds is not None and 60 < seconds <= 3600 for seconds in refused)
+    time.now += 3600
+    await writer.slot()
+
+
+async def test_clock_set_back_does_not_stop_the_writer() -> None:
+    """An hour back on the host's clock does not mean an hour of silence."""
+    time = Time()
+    writer = Writer(time, time.sleep)
+    for _ in range(80):
+        await writer.slot()
+    time.now -= 7200
+    await writer.slot()
+    assert time.slept == []
+
+
+async def test_every_write_of_an_installation_takes_a_slot() -> None:
+    """The 81st write within a minute waits, whoever sends it; reads and another installation do not."""
+    async with Stub(Time()) as stub, aiohttp.ClientSession() as http:
+        for method in ("POST", "PUT", "PATCH", "GET"):
+            stub.on(method, "/thing", lambda *_: answer({}))
+        github = stub.client(http)
+        first = github.for_installation(1)
+        for _ in range(27):
+            await first.post("/thing", {})
+            await first.put("/thing", {})
+            await first.patch("/thing", {})
+            await first.get("/thing")
+        assert stub.time.slept == [60.0]
+        await github.for_installation(2).post("/thing", {})
+        assert stub.time.slept == [60.0]
