@@ -1,4 +1,5 @@
-"""Try, from inside the sandbox, each way out that a hostile repository could try; print what happened as JSON.
+# ruff: noqa: PTH110, PTH123, PTH208, PTH211, T201
+"""Try, from inside the sandbox, each way out that a hostile program knows; print what happened as JSON.
 
 Not a test: tests/test_workspace_escape.py runs it in the sandbox and says what has to come out.
 """
@@ -84,20 +85,31 @@ FOUND["route"] = connecting(socket.AF_INET, ("192.0.2.1", 80))
 FOUND["metadata"] = connecting(socket.AF_INET, ("169.254.169.254", 80))
 FOUND["interfaces"] = [name for _, name in socket.if_nameindex()]
 FOUND["names"] = outcome(socket.getaddrinfo, "example.org", 80) != "allowed"
-FOUND["families"] = [making(f, t, p) for f, t, p in ((40, 1, 0), (17, 3, 0), (38, 5, 0), (16, 3, 12), (30, 1, 0))]
+FOUND["families"] = [
+    making(f, t, p) for f, t, p in ((40, 1, 0), (17, 3, 0), (38, 5, 0), (16, 3, 12), (30, 1, 0))
+]
 FOUND["family in the high word"] = syscall(41, (1 << 32) | 40, 1, 0)
 FOUND["raw socket"] = making(socket.AF_INET, socket.SOCK_RAW, 1)
 FOUND["useful sockets"] = [making(f, 1) for f in (1, 2, 10)]
-FOUND["writes"] = [writing(f"{d}/planted") for d in ("/usr", "/usr/bin", "/etc", "/dev", "", "/opt", "/opt/journeyman")]
+FOUND["writes"] = [
+    writing(f"{d}/planted") for d in ("/usr", "/usr/bin", "/etc", "/dev", "", "/opt", "/opt/journeyman")
+]
 FOUND["mounts"] = [syscall(165, 0, 0, 0, 0, 0), syscall(166, 0, 0), syscall(155, 0, 0), syscall(161, 0)]
 FOUND["namespaces"] = [syscall(272, 0x10000000), syscall(308, 0, 0), syscall(56, 0x10000011, 0, 0, 0, 0)]
 FOUND["clone3"] = syscall(435, 0, 0)
 FOUND["other processes"] = [syscall(101, 16, 1, 0, 0), syscall(310, 1, 0, 0, 0, 0, 0), syscall(438, 3, 0, 0)]
-FOUND["kernel doors"] = [syscall(number, 0, 0, 0, 0, 0) for number in (250, 321, 298, 425, 323, 304, 246, 103)]
-FOUND["devices"] = [outcome(os.mknod, "/workspace/dev", 0o20666, os.makedev(1, 1)), reading("/dev/vda"), reading("/dev/kvm")]
+FOUND["kernel doors"] = [
+    syscall(number, 0, 0, 0, 0, 0) for number in (250, 321, 298, 425, 323, 304, 246, 103)
+]
+FOUND["devices"] = [
+    outcome(os.mknod, "/workspace/dev", 0o20666, os.makedev(1, 1)),
+    reading("/dev/vda"),
+    reading("/dev/kvm"),
+]
 FOUND["status"] = status()
 FOUND["kernel settings"] = [
-    writing(f"/proc/sys/{name}") == "allowed" for name in ("kernel/core_pattern", "kernel/sysrq", "kernel/modprobe")
+    writing(f"/proc/sys/{name}") == "allowed"
+    for name in ("kernel/core_pattern", "kernel/sysrq", "kernel/modprobe")
 ]
 FOUND["descriptors"] = sorted(fd for fd in range(3, 256) if outcome(os.fstat, fd) == "allowed")
 FOUND["limits"] = [

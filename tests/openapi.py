@@ -18,6 +18,7 @@ REF = "#/components/schemas/"
 SPREADING = ("ref", "path", "branch", "basehead", "name")  # these parts of a path may hold slashes
 PLAIN = ("sha", "raw", "diff", "patch", "html")  # media types whose answers aren't JSON
 MOST = 20
+BASIC_ERROR = {"$ref": f"{REF}basic-error"}
 EITHER = {"Simple User", "Enterprise"}
 FORMATS = {"email": lambda text: "@" in text}  # GitHub's own `SLUG[bot]@…` fails the strict reading
 
@@ -79,13 +80,16 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _wild(name: str) -> str:
+    if name == "path":
+        return ".*"  # the root folder's path is empty
     return ".+" if name in SPREADING else "[^/]+"
 
 
 def operation(method: str, path: str) -> Operation | None:
     """Return the operation that a request is, None when GitHub has none."""
+    bare = path.rstrip("/")
     for each in _operations():
-        if each.method == method and each.pattern.fullmatch(path.rstrip("/") or "/"):
+        if each.method == method and (each.pattern.fullmatch(bare) or each.pattern.fullmatch(f"{bare}/")):
             return each
     return None
 
@@ -138,7 +142,7 @@ def _references(schema: Any) -> Iterator[str]:
             yield from _references(each)
 
 
-_COMPILED: dict[int, jsonschema_rs.Validator] = {}
+_COMPILED: dict[int, jsonschema_rs.Validator] = {}  # by identity: schemas live as long as the description
 
 
 def _validator(schema: Json) -> jsonschema_rs.Validator:
@@ -242,7 +246,7 @@ def _of_answer(found: Operation, entry: Entry) -> list[str]:
     if described is None:
         if entry.status < 400:
             return [f"{where} is not described"]
-        return _errors(_validator({"$ref": f"{REF}basic-error"}), entry.response_body, where)
+        return _errors(_validator(BASIC_ERROR), entry.response_body, where)
     schema = _resolved(described).get("content", {}).get("application/json", {}).get("schema")
     if schema is None:
         return [] if entry.response_body in (None, {}) or entry.status >= 300 else [f"{where} has no body"]

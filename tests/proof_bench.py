@@ -22,6 +22,23 @@ from bot.proof.verdict import Proof, ProofSettings
 
 Files = Mapping[str, str | None]
 
+BUGGY = "def total(items):\n    return sum(items[1:])\n\n\ndef twice(n):\n    return n * 2\n"
+FIXED = BUGGY.replace("items[1:]", "items")
+SUITE = """import shop
+
+
+def test_twice():
+    assert shop.twice(2) == 4
+
+
+def test_empty():
+    assert shop.total([]) == 0
+"""
+FAILING = "import shop\n\n\ndef test_total():\n    assert shop.total([1, 2]) == 3\n"
+BASE = {"shop.py": BUGGY, "tests/test_shop.py": SUITE, "README.md": "# Shop\n"}
+TESTED = {**BASE, "tests/test_total.py": FAILING}  # with the failing test already
+MADE = {"tests/test_journeyman_total.py": FAILING}
+
 
 @dataclass
 class PlainGround:
@@ -34,11 +51,13 @@ class PlainGround:
 
     @property
     def out(self) -> str:
+        """Where reports go."""
         return str(self.scratch)
 
     async def run(
         self, argv: Sequence[str], *, seconds: float, report: str | None, environment: Mapping[str, str]
     ) -> Ran:
+        """Run one command with no more than a clean environment around it."""
         self.runs.append(list(argv))
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
@@ -50,8 +69,8 @@ class PlainGround:
         }
         started = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            *argv, cwd=self.tree / self.cwd, env=env, start_new_session=True,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            *argv, cwd=self.tree / self.cwd, env=env, start_new_session=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         timed_out = False
         try:
@@ -72,6 +91,7 @@ class PlainGround:
         )
 
     async def close(self) -> None:
+        """Take the tree away."""
         shutil.rmtree(self.tree)
 
 
@@ -97,12 +117,14 @@ class PlainBench:
         return tree, [ChangedFile(path, status) for status, path in zip(words[::2], words[1::2], strict=True)]
 
     def write_tree(self) -> str:
+        """Return the tree of what the repository's folder holds."""
         self._git("add", "-A", "-f")
         return self._git("write-tree").decode().strip()
 
     async def prepare(
         self, commit: str, tree: str | None, overlay: Sequence[Overlay], label: str
     ) -> PlainGround:
+        """Unpack a tree and lay files over it."""
         folder = self.root / f"tree-{len(self.grounds)}"
         with tarfile.open(fileobj=io.BytesIO(self._git("archive", tree or commit))) as archive:
             archive.extractall(folder, filter="data")
@@ -121,11 +143,16 @@ class PlainBench:
         return ground
 
     async def files(self, treeish: str) -> list[str]:
+        """List the paths of a tree."""
         return self._git("ls-tree", "-r", "-z", "--name-only", treeish).decode().split("\0")[:-1]
 
     async def read(self, treeish: str, path: str) -> bytes | None:
+        """Return a file of a tree."""
+        return await asyncio.to_thread(self._blob, f"{treeish}:{path}")
+
+    def _blob(self, name: str) -> bytes | None:
         found = subprocess.run(
-            ["git", "cat-file", "blob", f"{treeish}:{path}"],
+            ["git", "cat-file", "blob", name],
             cwd=self.repository,
             capture_output=True,
             check=False,

@@ -1,4 +1,4 @@
-"""Tell whole journeys: a person on GitHub, the bot as its own processes, Claude as scripted; all over HTTP."""
+"""Tell whole journeys over HTTP: a person on GitHub, the bot as its own processes, a scripted Claude."""
 
 import asyncio
 import contextlib
@@ -111,13 +111,18 @@ class Story:
 
     def comments(self, thread: Any, kind: str | None = None) -> list[str]:
         """Return the bodies of our comments on an issue or pull request, of one kind or all."""
-        bodies = [one.body for one in self.world.comments.values() if one.thread is thread]
+        bodies = [one.body for one in self.world.comments.values() if one.issue is thread]
         return [body for body in bodies if kind is None or f"journeyman:{kind} " in body]
+
+    async def branches(self, repo: Repository) -> list[str]:
+        """Return the names of a repository's branches."""
+        listing = await repo.git.run("for-each-ref", "--format=%(refname:short)", "refs/heads")
+        return listing.decode().split()
 
     def secrets_seen(self) -> list[str]:
         """Return where a secret of ours shows: the log, or anything that GitHub was sent."""
         held = [self.world.app.private_key.split("\n")[2], self.world.app.webhook_secret, "stand-in-key"]
-        held += [token for token in self.world.tokens]
+        held += self.world.tokens
         texts = {"log": self.log.read_text(errors="replace")}
         texts |= {f"{one.method} {one.path}": str(one.request) for one in self.world.mutations()}
         return [place for place, text in texts.items() for value in held if value in text]
@@ -185,7 +190,6 @@ def _environment(
 
 def free_port() -> int:
     """Return a port of loopback that nobody listens on now."""
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

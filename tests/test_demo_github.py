@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.github.installs import Installs
 from tests import github_world
 from tests.github_world import REPO, Bench
 
@@ -246,6 +245,8 @@ async def test_a_renamed_repository_redirects(bench: Bench) -> None:
     moved = await bench.ask("GET", ISSUE)
     assert moved.status == 301
     assert (await bench.ask("GET", moved.headers["Location"])).body["number"] == 1
+    code, said = await bench.git("ls-remote", f"{bench.world.url}/acme/shop.git")
+    assert (code, "refs/heads/main" in said) == (0, True)
 
 
 async def test_a_suspended_installation_is_shut(bench: Bench) -> None:
@@ -268,7 +269,6 @@ async def test_the_app_learns_of_itself(bench: Bench) -> None:
     assert one.body["id"] == found.body[0]["id"]
     assert (await bench.ask("GET", "/app/hook/config", token=token)).body["url"] == bench.world.hook_url
     assert (await bench.ask("GET", "/rate_limit")).body["rate"]["limit"] == 5000
-    assert isinstance(bench.world, Installs)
     bench.world.ping()
     assert (await bench.names())[-1] == "ping"
 

@@ -30,6 +30,9 @@ async def test_failures_strike_as_often_as_told(bench: Bench) -> None:
     assert answers == [502, 502, 201]
     assert len(bench.world.issue("acme/shop", 1).comments) == 1
     assert [each.injected for each in bench.world.requests[-3:]] == [True, True, False]
+    bench.world.faults.fail("GET ", times=100)
+    bench.world.faults.calm()
+    assert (await bench.ask("GET", ISSUE)).status == 200
 
 
 async def test_limits_answer_as_github_does(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""The pages of the stand-in show issues and pull requests, and let no markup through that a writer put there."""
+"""The pages of the stand-in show issues and pull requests, and let no markup of a writer through."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -72,6 +72,8 @@ async def test_what_is_not_there_is_404(bench: Bench) -> None:
         ("1. one\n2. two", "<ol><li"),
         ("a | b\n--- | ---\n`x` | **y**", "<td><code>x</code></td><td><strong>y</strong></td>"),
         ("---", "<hr>"),
+        ("@&#8203;maria &amp; `&#95;`", "<p>@&#8203;maria &amp; <code>&amp;#95;</code></p>"),
+        ('<span aria-hidden="true">x</span> <code>y</code>', "<span>x</span> <code>y</code>"),
     ],
 )
 def test_markdown_looks_as_meant(text: str, expected: str) -> None:
@@ -86,6 +88,7 @@ def test_markdown_looks_as_meant(text: str, expected: str) -> None:
         '[x](javascript:alert(1)) [y](https://a"onclick="b)',
         "<details ontoggle=alert(1)>",
         '`<b onclick="x">`',
+        "&lt;script&gt; &#60;script&#62; &amp;lt;script>",
         "```\n</code></pre><script>\n```",
     ],
 )

@@ -54,11 +54,18 @@ def test_only_python_with_a_test_in_it_is_kept(code: str, why: str | None) -> No
 @pytest.mark.parametrize(
     "path",
     [
-        "../test_x.py", "/tmp/test_x.py", "tests/../test_x.py", "tests//test_x.py", "tests/test_x.txt", "conftest.py",
-        "tests/conftest.py", "tests/test_a.py", "tests/test_a.py/test_x.py", "other/test_a.py", ".github/test_x.py",
-        "tests/helper.py", "tests/test x.py", "-k/test_x.py", "tests/test_\n.py", "", "x" * 300 + "/test_x.py",
+        *("../test_x.py", "/etc/test_x.py", "tests/../test_x.py", "tests//test_x.py", "tests/test_x.txt"),
+        *(
+            "conftest.py",
+            "tests/conftest.py",
+            "tests/test_a.py",
+            "tests/test_a.py/test_x.py",
+            "tests/helper.py",
+        ),
+        *("other/test_a.py", ".github/test_x.py", "tests/test x.py", "-k/test_x.py", "tests/test_\n.py", ""),
+        "x" * 300 + "/test_x.py",
     ],
-)  # fmt: skip
+)
 def test_an_unsafe_path_is_replaced_by_ours(path: str) -> None:
     """The model's wish is never followed out of the tests, over a file, or into configuration."""
     (kept,), _ = generated.keep([Candidate("Total of [items]!", CODE, path)], PYTEST, FILES)

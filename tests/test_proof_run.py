@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.proof import detect, proof
+from bot.proof import run as room
 from bot.proof.junit import SuiteResult
 from bot.proof.runner import PYTEST, Runner
 from bot.proof.verdict import ProofSettings, Verdict
@@ -65,8 +66,6 @@ async def test_names_do_not_depend_on_the_files_chosen(tmp_path: Path) -> None:
     """A configuration below the root would otherwise move the root of the names."""
     bench = PlainBench(tmp_path, {"tests/pytest.ini": "[pytest]\n", "tests/unit/test_a.py": TEST})
     ground = await bench.prepare(bench.base, None, (), "x")
-    from bot.proof import run as room
-
     whole = await room.suite(ground, PYTEST, seconds=20)
     chosen = await room.selection(ground, PYTEST, ["tests/unit/test_a.py"], seconds=20)
     assert list(whole.cases) == list(chosen.cases) == ["tests/unit/test_a.py::test_a"]

@@ -14,4 +14,7 @@ async def test_a_label_becomes_a_proven_pull_request(tmp_path: Path) -> None:
 
         assert (task["status"], task["reason"]) == ("COMPLETED", None), told.tail()
         (pull,) = told.world.pulls[repo.id].values()
-        assert pull.body.startswith(f"Fixes #{issue.number}.")
+        assert pull.issue.body.startswith(f"Fixes #{issue.number}.")
+        for kind in ("status", "log", "final"):
+            assert len(told.comments(issue, kind)) == 1, kind
+        assert told.secrets_seen() == []

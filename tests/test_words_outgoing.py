@@ -131,6 +131,13 @@ def test_an_excerpt_says_what_it_leaves_out() -> None:
     assert "line 39\n```" in result
 
 
+def test_a_huge_excerpt_reads_only_what_it_may_show() -> None:
+    """Of an endless output the start is shown, and the whole length is still said."""
+    result = outgoing.excerpt("x" * 3_000_000, NONE)
+
+    assert result.endswith("\n*1 of 1 lines shown (3,000 of 3,000,000 characters).*")
+
+
 def test_a_short_excerpt_is_whole_and_has_no_note() -> None:
     """What fits is shown without a word."""
     assert outgoing.excerpt("a\nb\n", NONE) == "```text\na\nb\n```"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -278,3 +279,34 @@ async def test_default_comes_from_uv(tmp_path: Path) -> None:
     found = await registries.discover({"PIP_CONFIG_FILE": "/dev/null"}, tmp_path)
     assert len(found.python) == 1
     assert found.python[0].url.scheme == "https"
+
+
+async def test_requoted_link_is_valid(index: tiny_index.TinyIndex, tmp_path: Path) -> None:
+    """A client that quotes a link's host and port once more, as pip does, still gets its file."""
+    async with egress.serve(known(index), tmp_path / "s"), client(tmp_path / "s") as session:
+        async with session.get("/pypi/simple/tiny-thing/", headers={"Accept": JSON_PAGE}) as answer:
+            link = json.loads(await answer.text())["files"][0]["url"]
+        assert ":" not in link
+        answer_bytes = await raw(tmp_path / "s", f"GET {link.replace('~', '%7E')} HTTP/1.1")
+    assert answer_bytes.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_lock_file_leads_to_the_proxy(index: tiny_index.TinyIndex, tmp_path: Path) -> None:
+    """A uv.lock's files are read through the proxy where the index keeps files; other hosts stay."""
+    own = f"{index.url}/files/tiny_thing-1.0-py3-none-any.whl"
+    other = "https://evil.example/tiny_thing-1.0.tar.gz"
+    lock = f"""
+[[package]]
+name = "tiny-thing"
+version = "1.0"
+source = {{ registry = "https://default.example/simple" }}
+sdist = {{ url = "{other}", hash = "sha256:00" }}
+wheels = [{{ url = "{own}", hash = "sha256:11" }}]
+"""
+    async with egress.serve(known(index), tmp_path / "s") as proxy, client(tmp_path / "s") as session:
+        told = tomllib.loads((await proxy.localise(lock.encode())).decode())["package"][0]
+        assert told["source"]["registry"] == egress.PYTHON_INDEX
+        assert told["sdist"]["url"] == other
+        assert told["wheels"][0]["hash"] == "sha256:11"
+        async with session.get(told["wheels"][0]["url"].removeprefix(index_pages.ADDRESS)) as answer:
+            assert await answer.read() == next(iter(index.files.values()))

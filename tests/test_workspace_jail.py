@@ -304,9 +304,10 @@ async def test_nested_repositories_run_nothing_and_are_refused(room: Room, tmp_p
     mark = tmp_path / "mark"
     trap = TRAPS.replace("MARK", f"{mark} /out/mark")
     await room.work(
-        f"mkdir sub unborn; cd sub; git init -q; echo x > f.p; git add f.p; git commit -qm x;"
+        "mkdir sub unborn; cd sub; git init -q; echo x > f.p; git add f.p; git commit -qm x;"
         f"{trap};"
-        "echo y >> f.p; cd ../unborn; git init -q; echo x > f; cd ..; echo 'gitdir: /workspace/sub/.git' > a.git"
+        "echo y >> f.p; cd ../unborn; git init -q; echo x > f; cd ..;"
+        "echo 'gitdir: /workspace/sub/.git' > a.git"
     )
     tree = await room.result()
     changed = await room.held.changes(room.base, tree)

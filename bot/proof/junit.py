@@ -18,6 +18,9 @@ NAME_LIMIT = 500  # characters; a longer name is cut and made unique by its hash
 TEXT_LIMIT = 8_000
 
 
+_XPASS = ("[XPASS(strict)]", "Unexpected success", "Failed: Unexpected success")
+
+
 class ReportError(ValueError):
     """A report that can't be believed; its text says why."""
 
@@ -110,7 +113,7 @@ def _case(element: Element, name: str) -> CaseResult:
     for child in element:
         message = _cut(child.get("message") or "")
         if child.tag in {"failure", "error"}:
-            mark = "xpass" if message.startswith(("[XPASS(strict)]", "Unexpected success")) else ""
+            mark = "xpass" if message.startswith(_XPASS) else ""
             output = _cut((child.text or "") + _text(element, "system-out"))
             return replace(case, state=TestState.FAILED, message=message, output=output, mark=mark)
         if child.tag == "skipped":

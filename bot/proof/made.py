@@ -90,9 +90,7 @@ async def by_the_model(sides: Sides, tests: Sequence[GeneratedTest], settings: P
     seen = {name.partition("::")[0] for name in names}
     names += [name for name, case in base.cases.items() if case.path in paths - seen]
     # Only a report that claims a success is forged; a run that broke off has no canary either.
-    claims = any(
-        case.path in {*paths, canary} and case.state is TestState.PASSED for case in now.cases.values()
-    )
+    claims = now.count(TestState.PASSED) > 0
     forged = _failed(base, canary, nonce) and claims and not _failed(now, canary, nonce)
     missing = sorted(paths - {name.partition("::")[0] for name in names})
     made = Made(

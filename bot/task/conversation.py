@@ -43,7 +43,7 @@ class Conversation:
         """
         entries = await self._work.entries()
         if calls := history.open_calls(entries):
-            await self._answer(entries, calls)
+            await self._answer(calls)
         elif not history.awaits_answer(entries):
             await self._turn_over(entries)
         elif await self._reviewer.joins(entries):
@@ -109,7 +109,7 @@ class Conversation:
         }
         await self._work.append((InteractionType.CLAUDE_RESPONSE, content))
 
-    async def _answer(self, entries: Sequence[Interaction], calls: Sequence[history.OpenCall]) -> None:
+    async def _answer(self, calls: Sequence[history.OpenCall]) -> None:
         """Run the calls one after the other; each is written down before it runs and after."""
         finished: dict[str, Any] | None = None
         for call in calls:
@@ -126,8 +126,8 @@ class Conversation:
                 await self._run(call)
         if finished is not None:
             await self._finish(finished)
-        elif self._work.task.steps % SNAPSHOT_STEPS == 0:
-            await self._desk.snapshot(len(entries))
+        elif self._work.task.steps % SNAPSHOT_STEPS == 0 or self._desk.snapshot_due:
+            await self._desk.snapshot()
 
     async def _run(self, call: history.OpenCall) -> None:
         content = {"id": call.id, "name": call.name, "input": call.input}
@@ -147,7 +147,7 @@ class Conversation:
 
     async def _turn_over(self, entries: Sequence[Interaction]) -> None:
         """Claude ended its turn without `finish`: the round is over, and someone must speak."""
-        await self._desk.snapshot(len(entries))
+        await self._desk.snapshot()
         await self._reviewer.replies(entries)
 
 

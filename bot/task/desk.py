@@ -24,6 +24,16 @@ from storage.words import InteractionType
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_SECONDS = 60.0
+# What running tests and linters leaves behind is nobody's work, also where no .gitignore says so.
+LITTER = (
+    "__pycache__/",
+    "*.pyc",
+    ".pytest_cache/",
+    ".mypy_cache/",
+    ".ruff_cache/",
+    ".hypothesis/",
+    ".coverage",
+)
 WORKSPACE = "/workspace"
 HOME = "/home/agent"
 
@@ -172,9 +182,12 @@ class Desk:
         assert self._tools is not None  # noqa: S101  # `furnish` made them
         return await self._tools.run(name, given)
 
-    async def snapshot(self, seq: int) -> str:
-        """Keep the tree as it is after interaction `seq`, and return its id."""
-        taken = await self.jail.snapshot(self.tree, self.base, self._work.facts.get("left_behind", ()))
+    async def snapshot(self) -> str:
+        """Keep the tree as it is after the last interaction, and return its id."""
+        entries = await self._work.entries()
+        seq = entries[-1].seq if entries else 0
+        exclude = (*LITTER, *self._work.facts.get("left_behind", ()))
+        taken = await self.jail.snapshot(self.tree, self.base, exclude)
         if taken.tree != self._work.task.tree:
             async with self._work.database.transaction() as writing:
                 await snapshots.save(writing, self._work.id, seq, taken.tree, taken.pack)

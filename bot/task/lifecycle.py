@@ -56,8 +56,8 @@ class Lifecycle:
     async def advance(self, task_id: str, run: int) -> bool:
         """Do the task's next step; False when this run of it is over."""
         work = await Work.load(self._database, task_id)
-        if work.task.runs != run or work.task.enqueued_at is None:
-            return False
+        if work.task.runs != run:
+            return False  # a later run took over
         if work.task.status in ENDED:
             return await self._epilogue(work)
         with structlog.contextvars.bound_contextvars(task=task_id, phase=work.task.phase):
@@ -65,7 +65,7 @@ class Lifecycle:
             await work.reload()
             if work.task.status not in ENDED:
                 await self._show(work)
-        goes_on = work.task.runs == run and work.task.enqueued_at is not None
+        goes_on = work.task.runs == run
         if not goes_on:
             self._wake()
         return goes_on

@@ -138,7 +138,12 @@ def _interaction(entry: Interaction, requester: str, source: str) -> Interaction
         )
     by = requester if kind is InteractionType.USER_REQUEST else content.get("author", "")
     return InteractionFacts(
-        kind, content["text"], entry.created_at, author=by, source=source, kind=content.get("kind", "")
+        kind,
+        content.get("shown") or content["text"],
+        entry.created_at,
+        author=by,
+        source=source,
+        kind=content.get("kind", ""),
     )
 
 

@@ -50,7 +50,8 @@ class Preparation:
         await desk.furnish()
         if not await work.entries():
             first = await self._first_message(work, desk.quarantine)
-            await work.append((InteractionType.USER_REQUEST, {"text": first}), iterations=1)
+            content = {"text": first, "shown": _request(work)}
+            await work.append((InteractionType.USER_REQUEST, content), iterations=1)
         await work.change(phase=Phase.CONVERSE, progress="working on it")
 
     async def _first_message(self, work: Work, code: Quarantine) -> str:
@@ -60,11 +61,15 @@ class Preparation:
         notes = await code.read_all(base, [n for n in NOTES_FOR_AGENTS if n in files], MOST_NOTES_BYTES)
         return prompts.task(
             subject=_subject(work),
-            issue=f"{work.facts['title']}\n\n{work.facts['body']}".strip(),
+            issue=_request(work),
             comments=[(c["author"], c["text"]) for c in work.facts.get("comments", ())],
             instructions=[(name, text.decode("utf-8", "replace")) for name, text in notes.items()],
             tree=_listing(files),
         )
+
+
+def _request(work: Work) -> str:
+    return f"{work.facts['title']}\n\n{work.facts['body']}".strip()
 
 
 def _subject(work: Work) -> str:

@@ -54,8 +54,7 @@ class Proving:
     async def run(self, failed: Callable[[Reason, str, Sequence[str]], Awaitable[None]]) -> None:
         """Prove the tree as it is; `failed` gets reason, sentence and facts when it does not hold."""
         await self._work.move(TaskState.TESTING, progress="testing the change")
-        entries = await self._work.entries()
-        tree = await self._desk.snapshot(entries[-1].seq if entries else 0)
+        tree = await self._desk.snapshot()
         if tree == await self._desk.quarantine.tree_of(self._desk.base):
             await failed(
                 Reason.NO_CHANGES, "Nothing was changed.", ["The files are as they were at the start."]

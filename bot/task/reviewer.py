@@ -1,5 +1,6 @@
 """Let the simulated human speak where it must, and end a conversation that leads nowhere."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +42,7 @@ class Reviewer:
         """
         if not entries or entries[-1].interaction_type is not InteractionType.TOOL_RESULT:
             return False
-        decision = human.decide(await self._state(entries, error=_failed_tool(entries)))
+        decision = await self._decide(entries, error=_failed_tool(entries))
         if decision.stuck:
             await self._limit("the same call came again and again")
             return True
@@ -53,8 +54,7 @@ class Reviewer:
     async def replies(self, entries: Sequence[Interaction]) -> None:
         """Answer a turn that ended without `finish`: a new round, or the end when nothing moves."""
         still = await self._count_round()
-        decision = human.decide(await self._state(entries, ended_turn=True, still_rounds=still))
-        await self._next_round(decision)
+        await self._next_round(await self._decide(entries, ended_turn=True, still_rounds=still))
 
     async def proof_failed(self, reason: Reason, sentence: str, facts: Sequence[str]) -> None:
         """Bring the evidence of a failed proof back into the conversation, while rounds last."""
@@ -63,8 +63,7 @@ class Reviewer:
             return
         still = await self._count_round()
         entries = await self._work.entries()
-        state = await self._state(entries, facts, error=sentence.rstrip("."), still_rounds=still)
-        decision = human.decide(state)
+        decision = await self._decide(entries, facts, error=sentence.rstrip("."), still_rounds=still)
         if decision.word is None:
             await self._work.fail(reason, " ".join([sentence, *facts[:1]]))
             return
@@ -84,8 +83,7 @@ class Reviewer:
             await self._say(decision.word, iterations=self._work.task.iterations + 1)
 
     async def _limit(self, why: str) -> None:
-        entries = await self._work.entries()
-        tree = await self._desk.snapshot(entries[-1].seq if entries else 0)
+        tree = await self._desk.snapshot()
         changed = tree != await self._desk.quarantine.tree_of(self._desk.base)
         log.info("conversation.ended", why=why, changed=changed)
         judged = self._work.facts.get("judged", {})
@@ -120,32 +118,35 @@ class Reviewer:
         await self._work.note(round_tree=tree, still_rounds=still)
         return still
 
-    async def _state(
+    async def _decide(
         self, entries: Sequence[Interaction], shown: Sequence[str] = (), **told: Any
-    ) -> HumanState:
-        facts = self._work.facts
-        judged = facts.get("judged", {})
-        if not shown and judged.get("verdict") not in {None, Verdict.PROVEN}:
-            shown = judged["evidence"]
+    ) -> Decision:
+        """Decide whether to speak; only then look at the tree, so that the word rests on what is there."""
         low, high = self._caps.cadence
-        return HumanState(
+        state = HumanState(
             cadence=Cadence(str(self._work.task.seed), low, high, self._caps.pauses),
             counts=human.count([_entry(entry) for entry in entries]),
             claude_text=_last_text(entries),
-            changed_since_conclude=facts.get("concluded_at_tree") != self._work.task.tree,
-            evidence=Evidence(
-                failures=tuple(Failure(fact) for fact in shown[:MOST_FACTS]),
-                issue_title=facts.get("title", ""),
-                issue_text=facts.get("body", ""),
-                diff_stat=await self._diff_stat(),
-            ),
+            changed_since_conclude=self._work.facts.get("concluded_at_tree") != self._work.task.tree,
             **told,
         )
+        if human.decide(state).word is None:
+            return human.decide(state)
+        return human.decide(dataclasses.replace(state, evidence=await self._evidence(shown)))
 
-    async def _diff_stat(self) -> str:
-        tree = self._work.task.tree
-        if tree is None:
-            return ""
+    async def _evidence(self, shown: Sequence[str]) -> Evidence:
+        tree = await self._desk.snapshot()
+        judged = self._work.facts.get("judged", {})
+        if not shown and judged.get("verdict") not in {None, Verdict.PROVEN}:
+            shown = judged["evidence"]
+        return Evidence(
+            failures=tuple(Failure(fact) for fact in shown[:MOST_FACTS]),
+            issue_title=self._work.facts.get("title", ""),
+            issue_text=self._work.facts.get("body", ""),
+            diff_stat=await self._diff_stat(tree),
+        )
+
+    async def _diff_stat(self, tree: str) -> str:
         changes = await self._desk.quarantine.changes(self._desk.base, tree)
         return "\n".join(f"{one.path} (+{one.added or 0} −{one.removed or 0})" for one in changes)  # noqa: RUF001
 

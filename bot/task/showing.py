@@ -24,7 +24,7 @@ LAST_EDIT_SECONDS = 60.0
 
 
 class Showing:
-    """The status comment, the conversation log, the test report, the check run and the last word of a task."""
+    """The status comment, the log, the test report, the check run and the last word of a task."""
 
     def __init__(
         self,

@@ -23,8 +23,11 @@ def output(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = Non
     """Return title, summary and conclusion of the check run for the commit that was pushed."""
     parts = []
     if task.state == TaskState.FAILED:
-        parts += [f"Stopped: {final.cause(session, task, tests)}.", ""]
-    parts.append(report.section(session, tests) if tests is not None else "No tests were run on this commit.")
+        parts += [f"Stopped: {final.cause(session, task, tests)}", ""]
+    if tests is not None:
+        parts.append(report.section(session, tests))
+    else:
+        parts.append("No tests were run on this commit." if task.state in ENDED else "Working.")
     summary = outgoing.clear("\n".join(parts), session.secrets, SUMMARY, ours=True, octets=True)
     return CheckOutput(_title(task, tests), summary, _conclusion(task))
 

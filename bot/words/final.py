@@ -6,17 +6,24 @@ from storage.words import Reason, TaskState, TestType
 
 _CAUSES = {
     Reason.TESTS_FAILED: "tests fail with my change",
-    Reason.UNPROVEN: "I could not prove the change, since no new test fails without it and passes with it",
+    Reason.UNPROVEN: "the change is not proven, since no new test fails without it and passes with it",
     Reason.OUT_OF_BUDGET: "out of budget ({budget})",
     Reason.OUT_OF_ITERATIONS: "out of rounds ({rounds}) before the work was done",
     Reason.REGRESSED: "my change breaks tests that passed before",
     Reason.TAMPERED: "existing tests were weakened, removed or skipped, and that must not pass for a fix",
     Reason.TIMEOUT: "out of time ({time})",
     Reason.BLOCKED: "I am blocked",
-    Reason.REFUSED: "this request was refused",
-    Reason.NO_CHANGES: "I ended without changing anything",
+    Reason.REFUSED: "the request was refused",
+    Reason.NO_CHANGES: "the conversation ended without a change",
     Reason.ERROR: "something failed on my side",
 }
+_WITH_TESTS = (
+    Reason.TESTS_FAILED,
+    Reason.REGRESSED,
+    Reason.OUT_OF_BUDGET,
+    Reason.OUT_OF_ITERATIONS,
+    Reason.TIMEOUT,
+)
 _NEXT = {
     Reason.TESTS_FAILED: "Say on the issue what the failing tests should expect",
     Reason.UNPROVEN: "Describe on the issue how to see the fault",
@@ -60,17 +67,16 @@ def not_allowed(session: SessionFacts, *, login: str, needs: str, has: str, op: 
 
 
 def cause(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None) -> str:
-    """Return why a FAILED task failed, in one clause."""
+    """Return why a FAILED task failed, in a sentence, with its detail."""
     text = _CAUSES[task.reason or Reason.ERROR].format(
         budget=phrases.usd(task.budget_usd),
         rounds=task.max_iterations,
         time=phrases.duration(task.timeout_seconds),
     )
-    failing = phrases.failing_of(tests)
-    if failing:
-        text += f", with {failing}"
-    detail = outgoing.line(task.detail, session.secrets, 400).rstrip(".")
-    return f"{text}: {detail}" if detail else text
+    failing = phrases.failing_of(tests) if task.reason in _WITH_TESTS else ""
+    text += f", with {failing}." if failing else "."
+    detail = outgoing.phrase(task.detail, session.secrets, 400).rstrip(".")
+    return f"{text} {detail[0].upper()}{detail[1:]}." if detail else text
 
 
 def _done(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> list[str]:
@@ -80,11 +86,11 @@ def _done(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> li
     proof = ""
     if tests is not None:
         new, passing = len(tests.of(TestType.GENERATED)), len(tests.now_passing)
-        proof = f", with {phrases.count(new, 'new test')} ({len(tests.detecting)} fail without the change)"
+        proof = f", with {phrases.count(new, 'new test')}, {len(tests.detecting)} failing without the change"
         proof += f"; {phrases.count(passing, 'test passes', 'tests pass')}"
         if tests.failing_before:
-            proof += f", {len(tests.failing_before)} fail as before"
-    return [f"{phrases.mention(task.requester)} done: {where}{proof}. {_numbers(task)}"]
+            proof += f", {len(tests.failing_before)} failing as before"
+    return [f"{phrases.mention(task.requester)}done: {where}{proof}. {_numbers(task)}"]
 
 
 def _failed(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> list[str]:
@@ -92,7 +98,7 @@ def _failed(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> 
     label = outgoing.code(session.label, session.secrets)
     step = f"{_NEXT[reason]}; then take the label {label} off and add it again."
     return [
-        f"{phrases.mention(task.requester)} I stopped: {cause(session, task, tests)}.",
+        f"{phrases.mention(task.requester)}I stopped: {cause(session, task, tests)}",
         f"{_kept(session, task)} {_numbers(task)}",
         step,
     ]
@@ -100,12 +106,11 @@ def _failed(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> 
 
 def _cancelled(session: SessionFacts, task: TaskFacts) -> list[str]:
     # Whoever stopped it knows already; the requester hears of it when it was someone else.
-    same = not task.cancelled_by or task.cancelled_by == task.requester
-    who = phrases.person(task.requester) if same else phrases.mention(task.requester)
-    by = f" by {phrases.person(task.cancelled_by)}" if task.cancelled_by and not same else ""
-    why = f" ({outgoing.line(task.detail, session.secrets).rstrip('.')})" if task.detail else ""
+    by = f" by {phrases.person(task.cancelled_by)}" if task.cancelled_by else ""
+    told = "" if task.cancelled_by == task.requester else phrases.mention(task.requester)
+    why = f" ({outgoing.phrase(task.detail, session.secrets).rstrip('.')})" if task.detail else ""
     return [
-        f"{who} stopped{by}{why}.",
+        f"{told}{'stopped' if told else 'Stopped'}{by}{why}.",
         f"{_kept(session, task)} {_numbers(task)}",
         f"To start again, add the label {outgoing.code(session.label, session.secrets)}.",
     ]

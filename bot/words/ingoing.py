@@ -48,6 +48,17 @@ class Cleaned:
     invisible: int  # characters removed because they draw nothing
     omitted: int  # characters beyond the limit
 
+    @property
+    def noticed(self) -> str:
+        """Return the text, and below it what was taken away; a prompt must not hide that."""
+        notes = []
+        if self.omitted:
+            whole = len(self.text) + self.omitted
+            notes.append(f"[Cut: the first {len(self.text):,} of {whole:,} characters are shown.]")
+        if self.invisible:
+            notes.append(f"[{self.invisible:,} invisible characters were removed.]")
+        return "\n".join([self.text or "(empty)", *notes])
+
 
 def wrap(text: str | None, *, source: str, author: str = "", limit: int = LIMIT) -> str:
     """Return *text* cleaned, capped with a notice and enclosed, so that the model sees it as data.
@@ -55,16 +66,9 @@ def wrap(text: str | None, *, source: str, author: str = "", limit: int = LIMIT)
     *source* says where it stands ("issue 42, body"); *author* is a login. Everything from issues, comments
     and reviews passes here before it may become part of a prompt.
     """
-    cleaned = clean(text, limit)
-    notes = []
-    if cleaned.omitted:
-        whole = len(cleaned.text) + cleaned.omitted
-        notes.append(f"[Cut: the first {len(cleaned.text):,} of {whole:,} characters are shown.]")
-    if cleaned.invisible:
-        notes.append(f"[{cleaned.invisible:,} invisible characters were removed.]")
-    body = re.sub(rf"(?i)<(?=\s*/?\s*{TAG})", "&lt;", cleaned.text) or "(empty)"
+    body = re.sub(rf"(?i)<(?=\s*/?\s*{TAG})", "&lt;", clean(text, limit).noticed)
     by = f' author="{_attribute(author)}"' if author else ""
-    return "\n".join([f'<{TAG} source="{_attribute(source)}"{by}>', body, *notes, f"</{TAG}>"])
+    return "\n".join([f'<{TAG} source="{_attribute(source)}"{by}>', body, f"</{TAG}>"])
 
 
 def clean(text: str | None, limit: int = LIMIT) -> Cleaned:

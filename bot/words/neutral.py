@@ -37,12 +37,32 @@ def markdown(text: str) -> str:
     out: list[str] = []
     for code, info, lines in _blocks(BIDI.sub("", text)):
         if not code:
-            out += [_prose(one) for one in lines]
+            out += [one_line(one) for one in lines]
             continue
         if out and out[-1].strip():
             out.append("")
         out.append(quoting.fence("\n".join(lines), info))
     return "\n".join(out)
+
+
+def one_line(one: str) -> str:
+    """Return one line of Markdown: its code spans kept, everything else made inert."""
+    command = _SLASH_COMMAND.match(one)
+    out = [command.group()[:-1], "&#47;"] if command else []
+    at = done = command.end() if command else 0
+    while found := _CODE_SPAN.search(one, at):
+        before = one[done : found.start()]
+        code = found["code"]
+        # An escaped backtick opens no span for GitHub; behind an entity there is nothing that escapes it.
+        escaped = "&#92;" * len(found["slashes"])
+        if code is None or _in_address(one, found.start("run")):
+            out += [_inert(before), escaped, "&#96;" * len(found["run"])]
+            at = done = found.end("run")
+            continue
+        span = _span(found["run"], code)
+        out += [_inert(before), escaped, span]
+        at = done = found.end()
+    return "".join([*out, _inert(one[done:])])
 
 
 def plain(text: str) -> str:
@@ -71,26 +91,6 @@ def _blocks(text: str) -> Iterator[tuple[bool, str, list[str]]]:
         else:
             lines.append(one)
     yield bool(ticks), info, lines
-
-
-def _prose(one: str) -> str:
-    """Return one line outside code blocks: its code spans kept, everything else made inert."""
-    command = _SLASH_COMMAND.match(one)
-    out = [command.group()[:-1], "&#47;"] if command else []
-    at = done = command.end() if command else 0
-    while found := _CODE_SPAN.search(one, at):
-        before = one[done : found.start()]
-        code = found["code"]
-        # An escaped backtick opens no span for GitHub; behind an entity there is nothing that escapes it.
-        escaped = "&#92;" * len(found["slashes"])
-        if code is None or _in_address(one, found.start("run")):
-            out += [_inert(before), escaped, "&#96;" * len(found["run"])]
-            at = done = found.end("run")
-            continue
-        span = _span(found["run"], code)
-        out += [_inert(before), escaped, span]
-        at = done = found.end()
-    return "".join([*out, _inert(one[done:])])
 
 
 def _span(run: str, code: str) -> str:

@@ -12,11 +12,14 @@ __all__ = [
     "html_code",
     "inline_code",
     "line",
+    "phrase",
     "plain_line",
     "short",
     "table_cell",
 ]
 
+_READ = 64_000  # characters of an output that are read to show its first few thousand
+_LONGEST_SECRET = 8_000
 BODY = 60_000  # GitHub refuses a comment or pull request body above 65,536 characters
 
 
@@ -38,6 +41,11 @@ def line(text: str, secrets: Redactor, limit: int = 300) -> str:
     return quoting.literal(short(" ".join(neutral.BIDI.sub("", secrets(text)).split()), limit))
 
 
+def phrase(text: str, secrets: Redactor, limit: int = 300) -> str:
+    """Return *text* as one line of Markdown, neutralised, its code spans kept; not for use inside HTML."""
+    return neutral.one_line(short(" ".join(neutral.BIDI.sub("", secrets(text)).split()), limit))
+
+
 def plain_line(text: str, secrets: Redactor, limit: int = 300) -> str:
     """Return *text* as one line for titles and commits, which know no markup and so no escaping."""
     return short(neutral.plain(secrets(text)), limit)
@@ -52,14 +60,17 @@ def excerpt(
     text: str, secrets: Redactor, *, lines: int = 40, characters: int = 3_000, info: str = "text"
 ) -> str:
     """Return the start of an output as a code block, and an honest line when some of it is not shown."""
-    text = secrets(text).strip("\n")
-    every = text.split("\n")
-    shown = "\n".join(every[:lines])[:characters]
+    text = text.strip("\n")
+    head = secrets(text[:_READ])
+    # A secret that the end of the reading cuts must not be shown in part.
+    sure = head if len(text) <= _READ else head[:-_LONGEST_SECRET]
+    shown = "\n".join(sure.split("\n")[:lines])[:characters]
     block = fence(shown, info)
-    if len(shown) == len(text):
+    if shown == head and len(text) <= _READ:
         return block
-    count = shown.count("\n") + 1
-    return f"{block}\n*{count:,} of {len(every):,} lines shown ({len(shown):,} of {len(text):,} characters).*"
+    count, every = shown.count("\n") + 1, text.count("\n") + 1
+    whole = len(head) + max(0, len(text) - _READ)
+    return f"{block}\n*{count:,} of {every:,} lines shown ({len(shown):,} of {whole:,} characters).*"
 
 
 def short(text: str, limit: int) -> str:

@@ -55,12 +55,15 @@ def short(sha: str) -> str:
 
 def person(login: str) -> str:
     """Return a login that does not notify its owner."""
-    return f"@&#8203;{_login(login)}"
+    return f"@&#8203;{_login(login)}" if _login(login) else "someone"
 
 
 def mention(login: str) -> str:
-    """Return a login that does: only the final comment may, once (B2, rule 9)."""
-    return f"@{_login(login)}"
+    """Return a login that does, with a space behind it: only the final comment may, once.
+
+    Empty where nobody is known.
+    """
+    return f"@{_login(login)} " if _login(login) else ""
 
 
 def branch_link(session: SessionFacts, task: TaskFacts) -> str:
@@ -99,4 +102,4 @@ def failing_of(tests: TestFacts | None) -> str:
 
 
 def _login(login: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_\[\]-]", "", login) or "ghost"
+    return re.sub(r"[^A-Za-z0-9_\[\]-]", "", login)

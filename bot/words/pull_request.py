@@ -38,7 +38,7 @@ def _files(session: SessionFacts, files: tuple[FileFacts, ...]) -> list[str]:
         return ["No file changed."]
     lines = ["| File | Change |", "|---|---|"]
     for one in files[:SHOWN_FILES]:
-        note = f"{outgoing.line(one.note, session.secrets)} " if one.note else ""
+        note = f"{outgoing.table_cell(outgoing.phrase(one.note, session.secrets))} " if one.note else ""
         size = "binary" if one.added is None or one.removed is None else f"+{one.added} {MINUS}{one.removed}"
         kind = "" if one.status == "modified" else f"{outgoing.line(one.status, session.secrets)}, "
         path = outgoing.table_cell(outgoing.code(one.path, session.secrets))
@@ -64,15 +64,15 @@ def _evidence(session: SessionFacts, task: TaskFacts, change: ChangeFacts, tests
             f"- {phrases.count(len(tests.failing_before), 'existing test')} failing as before the change"
         )
     if tests.suite.note:
-        lines.append(f"- {outgoing.line(tests.suite.note, session.secrets)}")
+        lines.append(f"- {outgoing.phrase(tests.suite.note, session.secrets)}")
     if change.not_tested:
-        untested = "; ".join(outgoing.line(one, session.secrets) for one in change.not_tested)
+        untested = "; ".join(outgoing.phrase(one, session.secrets) for one in change.not_tested)
         lines.append(f"- Not tested: {untested}")
     return lines
 
 
 def _points(session: SessionFacts, points: list[str]) -> list[str]:
-    lines = [f"- {outgoing.line(one, session.secrets, 600)}" for one in points[:_POINTS]]
+    lines = [f"- {outgoing.phrase(one, session.secrets, 600)}" for one in points[:_POINTS]]
     return [*lines, f"- *{_POINTS} of {len(points)} shown.*"] if len(points) > _POINTS else lines
 
 

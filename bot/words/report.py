@@ -64,7 +64,7 @@ def proof(session: SessionFacts, tests: TestFacts, limit: int = 10) -> list[str]
     if not found:
         return ["- No new test fails without the change."] if new else ["- There are no new tests."]
     all_new = phrases.count(len(new), "new test")
-    lines = [f"- {len(found):,} of {all_new} fail without the change and pass with it:"]
+    lines = [f"- Fail without the change and pass with it: {len(found):,} of {all_new}"]
     lines += [f"  - {outgoing.code(case.name, session.secrets)}" for case in found[:limit]]
     if len(found) > limit:
         lines.append(f"  - *{limit} of {len(found):,} shown.*")
@@ -76,8 +76,8 @@ def _change(cases: list[CaseFacts]) -> str:
     steady = [case for case in cases if not case.flaky]
     mended = sum(case.base == TestState.FAILED and case.now == TestState.PASSED for case in steady)
     broken = sum(case.base == TestState.PASSED and case.now != TestState.PASSED for case in steady)
-    parts = [f"{mended:,} newly pass"] if mended else []
-    parts += [f"**{broken:,} no longer pass**"] if broken else []
+    parts = [f"{mended:,} newly passing"] if mended else []
+    parts += [f"**{broken:,} no longer passing**"] if broken else []
     return ", ".join(parts) or "±0"
 
 
@@ -134,14 +134,14 @@ def _notes(session: SessionFacts, case: CaseFacts) -> list[str]:
     if case.error and case.base == TestState.FAILED:
         notes.append("could not be loaded on the base commit")
     if case.note:
-        notes.append(outgoing.line(case.note, session.secrets))
+        notes.append(outgoing.phrase(case.note, session.secrets))
     return notes
 
 
 def _how(session: SessionFacts, tests: TestFacts) -> str:
     suite = tests.suite
     where = f" in {outgoing.line(suite.environment, session.secrets)}" if suite.environment else ""
-    note = f" {outgoing.line(suite.note, session.secrets)}" if suite.note else ""
+    note = f" {outgoing.phrase(suite.note, session.secrets)}" if suite.note else ""
     return f"Command: {outgoing.code(suite.command, session.secrets)}{where}.{note}"
 
 

@@ -37,7 +37,7 @@ def comment(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = No
         parts += [table, ""]
         parts += [*(_point(session, point) for point in task.checklist), ""] if task.checklist else []
         if task.progress:
-            parts += [outgoing.line(task.progress, session.secrets), ""]
+            parts += [outgoing.phrase(task.progress, session.secrets), ""]
     if tests is not None and task.pull_request is None:
         parts += [report.section(session, tests), ""]
     parts += [*_events(session, task), _footer(session, task)]
@@ -113,8 +113,8 @@ def _table(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> s
 
 
 def _point(session: SessionFacts, point: Point) -> str:
-    text = outgoing.line(point.text, session.secrets)
-    note = f" — {outgoing.line(point.note, session.secrets)}" if point.note and point.active else ""
+    text = outgoing.phrase(point.text, session.secrets)
+    note = f" — {outgoing.phrase(point.note, session.secrets)}" if point.note and point.active else ""
     return f"- [{'x' if point.done else ' '}] {f'**{text}**' if point.active else text}{note}"
 
 
@@ -126,7 +126,7 @@ def _events(session: SessionFacts, task: TaskFacts) -> list[str]:
     some = f"the last {len(shown)} of {total}" if len(shown) < total else f"{total}"
     lines = []
     for event in shown:
-        text = outgoing.line(event.text, session.secrets)
+        text = outgoing.phrase(event.text, session.secrets)
         lines.append(f"- `{phrases.clock(event.at, '%H:%M:%S')}` {text}")
     return [f"<details><summary>What happened so far ({some})</summary>", "", *lines, "", "</details>", ""]
 

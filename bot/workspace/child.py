@@ -64,12 +64,12 @@ class Child:
         """Kill the whole tree; killing one that has ended does nothing."""
         if self._first_pidfd is not None:
             _signal(self._first_pidfd)
-        elif not self.ended.done() and not self._named.done():
+        elif not self._named.done():
             # bubblewrap is between fork and the child's own death wish: wait for the name, then kill by it.
             self._named.add_done_callback(lambda _: self.kill())
+        if not self.ended.done():
+            # bubblewrap ends with its child and reaps it; should it hang, its own end comes a little later.
             self._loop.call_later(_START, self._kill_launcher)
-            return
-        self._kill_launcher()
 
     async def gone(self) -> int:
         """Wait until no process of the tree is left; return bubblewrap's exit code (negative: a signal)."""
@@ -77,6 +77,9 @@ class Child:
         self._read_status()
         if self._first_pidfd is not None:
             await self._tree_gone(self._first_pidfd)
+        if self.first is not None:
+            with contextlib.suppress(ChildProcessError):  # ours to reap only where the bot is process 1
+                os.waitpid(self.first, os.WNOHANG)  # noqa: ASYNC222 - WNOHANG never waits
         for capture in (self.output, self.extra):
             capture.close()
         self._release()

@@ -128,7 +128,7 @@ class Egress:
     async def localise(self, lock: bytes) -> bytes:
         """Return a uv.lock whose addresses lead here: files of hosts that the index itself uses, no others.
 
-        uv takes each file from the address in the lock, so without this it would be useless. The index page of
+        uv takes each file from the address in the lock: without this it would be useless. The index page of
         its first package shows the hosts; a lock that can't be understood comes back as it was.
         """
         project = re.search(rb'^name = "([\w.-]+)"\n(?:version.*\n)?source = \{ registry', lock, re.MULTILINE)

@@ -26,16 +26,6 @@ _FORMAT = 1  # part of the key: a change of what set-up does makes new environme
 _MARKER = "environment.json"
 _DEFAULT_SECONDS = 600.0
 
-# Prints, on descriptor 9, what the re-installation left in the tree that a snapshot would take up.
-_REINSTALL = """
-lists=$(mktemp -d)
-git ls-files --others --exclude-standard -z 2>/dev/null | sort -z > "$lists/before"
-"$@" || exit 1
-git ls-files --others --exclude-standard -z 2>/dev/null | sort -z > "$lists/after"
-comm -z -13 "$lists/before" "$lists/after" >&9
-"""
-_RESTORE = f"tar -C {installation.LEFT_BEHIND} -cf - . | tar -xf - --skip-old-files"
-
 
 @dataclass(frozen=True)
 class Environment:
@@ -155,17 +145,13 @@ class Environments:
     ) -> list[str]:
         """Install a tree's project anew into its copy, offline, and return the files that this left there.
 
-        They are untracked and not ignored, so a snapshot should exclude them. Nothing runs when the project
-        is found by its path alone. Raises Blocked with the end of the log when the project can't be built.
+        They are untracked and not ignored, so a snapshot should exclude them; above some 60 KB of names, new
+        folders stand for what is in them. Nothing runs when the project is found by its path alone.
+        Raises Blocked with the end of the log when the project can't be built.
         """
         environment = instance.environment
         if not environment.action:
             return []
-        if environment.action == "restore":
-            command: tuple[str, ...] = ("bash", "-o", "pipefail", "-c", _RESTORE)
-        else:
-            command = ("/opt/uv/uv", "pip", "install", "--offline", "--no-deps", "--no-build-isolation")
-            command += ("--reinstall", "--editable", ".")
         inside = (
             *instance.mounts(writable=True), *mounts,
             Mount(tree_dir, "/workspace", writable=True), Mount(Path(uv.find_uv_bin()), "/opt/uv/uv"),
@@ -173,8 +159,9 @@ class Environments:
         variables = {**installation.environment(), **environment.variables, "UV_NO_CONFIG": "1"}
         variables |= {"UV_CACHE_DIR": "/tmp/uv", "UV_LINK_MODE": "copy", "TMPDIR": "/tmp"}  # noqa: S108 - the sandbox's own
         cwd = str(PurePosixPath("/workspace", environment.working_directory))
-        argv = ("bash", "-c", _REINSTALL, "reinstall", *command)
-        result = await self._sandbox.run(Command(argv, inside, cwd, variables, Limits(seconds=seconds)))
+        result = await self._sandbox.run(
+            Command(installation.renewal(environment.action), inside, cwd, variables, Limits(seconds=seconds))
+        )
         if result.exit_code != 0:
             end = "\n".join(result.output.splitlines()[-40:])
             raise Blocked(f"The project could not be installed from its tree. The log ends:\n{end}")

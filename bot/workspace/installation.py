@@ -44,6 +44,20 @@ open(9, "w").write(json.dumps(ask() if ask else []))
 """
 _PATH_FILE = "import sysconfig; open(sysconfig.get_path('purelib') + '/project.pth', 'w').write({text!r})"
 
+# Prints, on descriptor 9, what the re-installation left in the tree that a snapshot would take up.
+_REINSTALL = """
+lists=$(mktemp -d)
+untracked() { git ls-files --others --exclude-standard -z "$@" 2>/dev/null | sort -z; }
+untracked > "$lists/before"; untracked --directory > "$lists/folders-before"
+"$@" || exit 1
+untracked > "$lists/after"; untracked --directory > "$lists/folders-after"
+comm -z -13 "$lists/before" "$lists/after" > "$lists/new"
+if [ "$(wc -c < "$lists/new")" -gt 60000 ]  # descriptor 9 is short: name whole new folders instead
+then comm -z -13 "$lists/folders-before" "$lists/folders-after" > "$lists/new"; fi
+cat "$lists/new" >&9
+"""
+_RESTORE = f"tar -C {LEFT_BEHIND} -cf - . | tar -xf - --skip-old-files"
+
 
 @dataclass
 class Outcome:
@@ -106,9 +120,7 @@ class Installation:
             )
             if result.exit_code == 0:
                 break
-            if (
-                self._proxy.unreachable
-            ):  # a lesser attempt would be kept although the next day brings the better
+            if self._proxy.unreachable:  # else a lesser attempt would be kept for good
                 raise self._failure("The project's dependencies could not be installed")
         else:
             raise self._failure("The project's dependencies could not be installed")
@@ -233,3 +245,13 @@ def environment() -> dict[str, str]:
         "npm_config_update_notifier": "false",
         "JOURNEYMAN_HOSTS": egress.HOSTS,
     }
+
+
+def renewal(action: str) -> tuple[str, ...]:
+    """Return the command that gives a tree what its project needs; descriptor 9 gets what was left there."""
+    if action == "restore":
+        command: tuple[str, ...] = ("bash", "-o", "pipefail", "-c", _RESTORE)
+    else:
+        command = (_UV, "pip", "install", "--offline", "--no-deps", "--no-build-isolation")
+        command += ("--reinstall", "--editable", ".")
+    return ("bash", "-c", _REINSTALL, "renewal", *command)

@@ -148,12 +148,12 @@ async def _surely(waiting: Awaitable[int]) -> int:
 
 
 def _unstarted(child: Child | plain.PlainChild, code: int) -> Killed | None:
-    """Say what it means that bubblewrap reported no exit code; raises SandboxUnavailable when it built nothing."""
+    """Say what no reported exit code means; raises SandboxUnavailable when nothing was built."""
     said = child.launch_error or child.output.text()
     if child.first is not None and code < 0:
         return "memory"  # bubblewrap itself was killed under way, which only the kernel's memory killer does
-    if said.startswith("bwrap: Can't chdir to"):
-        return None  # the folder that was asked for isn't there: the command's failure, not the sandbox's
+    if said.startswith(("bwrap: Can't chdir to", "bwrap: execvp")):
+        return None  # the folder or program that was asked for isn't there: the command's failure, not ours
     raise SandboxUnavailable(_explain(said))
 
 

@@ -1,6 +1,5 @@
 """Decide whom the egress proxy asks, with which credentials, and which redirects it follows."""
 
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -31,9 +30,10 @@ class Upstream:
         self._extra = frozenset(host.lower() for host in extra_hosts)
 
     def owner(self, url: URL) -> Registry | None:
-        """Return the registry that an address belongs to, by its host and then by the longest common path."""
+        """Return the registry that an address belongs to, by its host and then by its path."""
         same = [one for one in self.registries.all if one.url.origin() == url.origin()]
-        return max(same, key=lambda one: len(os.path.commonprefix([one.url.path, url.path])), default=None)
+        within = [one for one in same if url.path.startswith(one.url.path)]
+        return max(within, key=lambda one: len(one.url.path), default=same[0] if same else None)
 
     def is_extra(self, url: URL) -> bool:
         """Say whether the repository's configuration lists this host, on its usual port."""

@@ -112,8 +112,14 @@ class Faults:
         self.deliveries.append(Rule(re.compile(matching), "twin" if new_guid else "duplicate", times))
 
     def reorder(self, count: int = 2) -> None:
-        """Deliver the next `count` deliveries in reverse order."""
+        """Wait until there are `count` deliveries, then deliver them in reverse order."""
         self.hold = count
+
+    def calm(self) -> None:
+        """Turn every switch off."""
+        self.page_size, self.clock_offset, self.hold = None, 0, 0
+        self.answers.clear()
+        self.deliveries.clear()
 
     def answer_to(self, what: str) -> dict[str, Rule]:
         """Return the rules that strike this request, by kind."""

@@ -9,14 +9,19 @@ from pathlib import Path
 ZERO = "0" * 40
 _SHA = re.compile(r"[0-9a-f]{40}")
 _RECORD = "%x1e%H%x1f%T%x1f%P%x1f%an%x1f%ae%x1f%aI%x1f%cn%x1f%ce%x1f%cI%x1f%B%x1f"
-_SETTINGS = {
-    "http.receivepack": "true",
-    "uploadpack.allowAnySHA1InWant": "true",
-    "uploadpack.allowFilter": "true",
-    "receive.fsckObjects": "true",
-    "receive.autogc": "false",
-    "gc.auto": "0",
-}
+SETTINGS = """[safe]
+    directory = *
+[http]
+    receivepack = true
+[uploadpack]
+    allowAnySHA1InWant = true
+    allowFilter = true
+[receive]
+    fsckObjects = true
+    autogc = false
+[gc]
+    auto = 0
+"""
 
 
 class GitError(Exception):
@@ -70,7 +75,7 @@ class Entry:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Return an environment for git that no settings of the machine reach; `root` holds `gitconfig`."""
+    """Return an environment for git that no settings of the machine reach; `root` holds a `gitconfig`."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(root),
@@ -104,11 +109,6 @@ class GitDir:
         if process.returncode:
             raise GitError(f"git {' '.join(arguments)}: {errors.decode(errors='replace').strip()}")
         return output
-
-    async def configure(self) -> None:
-        """Set what GitHub's side of a fetch and a push needs."""
-        for key, value in _SETTINGS.items():
-            await self.run("config", key, value)
 
     def ref(self, name: str) -> str | None:
         """Return the commit of a full ref name (`refs/heads/x`) straight from the files, None when absent."""

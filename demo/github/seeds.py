@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from demo.github import hook
-from demo.github.gitdir import ZERO, GitDir
+from demo.github.gitdir import SETTINGS, ZERO, GitDir
 from demo.github.installs import Installs
 from demo.github.repository import Repository
 from demo.github.threads import Who
@@ -35,14 +35,13 @@ class Seeds(Installs):
         """
         repo = await self._new_repository(full_name, private, default_branch, owner_type)
         await repo.git.run("init", "-q", "--bare", f"--initial-branch={default_branch}", str(repo.git.path))
-        commits = [("Initial commit", files), *history]
-        for number, (message, changes) in enumerate(commits):
-            stream = _commit_stream(
-                f"refs/heads/{default_branch}", SEEDER, FIRST_COMMIT + 3600 * number, message
+        stream = b""
+        for number, (message, changes) in enumerate([("Initial commit", files), *history]):
+            when = FIRST_COMMIT + 3600 * number
+            stream += _commit_stream(f"refs/heads/{default_branch}", SEEDER, when, message) + _file_stream(
+                changes
             )
-            if number:
-                stream += f"from refs/heads/{default_branch}^0\n".encode()
-            await repo.git.run("fast-import", "--quiet", stdin=stream + _file_stream(changes))
+        await repo.git.run("fast-import", "--quiet", stdin=stream)
         return await self._ready(repo)
 
     async def import_repository(
@@ -61,7 +60,7 @@ class Seeds(Installs):
         owner, name = full_name.split("/")
         folder = self.root / "repositories"
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        await asyncio.to_thread((self.root / "gitconfig").write_text, "[safe]\n\tdirectory = *\n")
+        await asyncio.to_thread((self.root / "gitconfig").write_text, SETTINGS)
         identity = self.new_id()
         repo = Repository(
             identity,
@@ -76,7 +75,6 @@ class Seeds(Installs):
         return repo
 
     async def _ready(self, repo: Repository) -> Repository:
-        await repo.git.configure()
         await asyncio.to_thread(hook.install, repo.git.path)
         self.repositories[repo.full_name.lower()] = repo
         if self.installation_of(repo) is None:

@@ -1,6 +1,7 @@
 """The state decides what GitHub remembers: accounts, installations, repositories, threads, its clock."""
 
 import base64
+import functools
 import json
 import secrets
 import time
@@ -33,8 +34,9 @@ UNASKED = (
 FIRST_ID = 3_000_000_001  # beyond 32 bits, as GitHub's own ids are by now
 
 
+@functools.cache
 def key_pair() -> tuple[str, str]:
-    """Return a new RSA key as PEM texts: private, public."""
+    """Return an RSA key as PEM texts (private, public), the same for all worlds of a process."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM,

@@ -6,9 +6,10 @@ import re
 _FENCE = re.compile(
     r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)^(?P=fence)[`~]*[ \t]*$\n?", re.MULTILINE | re.DOTALL
 )
-_ALLOWED = re.compile(
-    r"&lt;(/?(?:details|summary|sub|sup|b|i|kbd|br|p))(?: open(?:=&quot;&quot;)?)?\s*/?&gt;", re.IGNORECASE
-)
+_TAG = "details|summary|sub|sup|b|i|kbd|br|p|code|strong|em|span"
+_HARMLESS = "open(?:=&quot;&quot;)?|aria-hidden=&quot;true&quot;"
+_ALLOWED = re.compile(rf"&lt;(/?(?:{_TAG}))(?: (?:{_HARMLESS}))?\s*/?&gt;", re.IGNORECASE)
+_ENTITY = re.compile(r"&amp;(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31});")
 _COMMENT = re.compile(r"&lt;!--.*?--&gt;\n?", re.DOTALL)
 _LINK = re.compile(r"\[([^\]\n]+)\]\(((?:https?://|/|#)[^)\s&]*(?:&amp;[^)\s&]*)*)\)")
 _SPANS = [
@@ -43,6 +44,7 @@ def render(text: str | None) -> str:
     safe = _CODE.sub(lambda found: keep(f"<code>{found[2].strip()}</code>"), safe)
     safe = _ALLOWED.sub(lambda found: f"<{found[1].lower()}>", safe)
     safe = _LINK.sub(lambda found: keep(f'<a href="{found[2]}">') + found[1] + "</a>", safe)
+    safe = _ENTITY.sub(r"&\1;", safe)  # a character, never markup: tags were let in before
     page = _blocks(safe.split("\n"))
     while _MARKED.search(page):
         page = _MARKED.sub(lambda found: kept[int(found[1])], page)

@@ -1,0 +1,39 @@
+"""Make the rows that a test of storage or engine begins with."""
+
+from decimal import Decimal
+from typing import Any
+
+from storage import sessions, tasks
+from storage.database import Database
+from storage.models import Session, Task
+from storage.words import TaskKind, TaskState
+
+REPOSITORY = {"repository": "acme/shop", "repository_id": 7, "installation_id": 3}
+
+
+async def a_session(database: Database, issue_number: int = 1, **more: Any) -> Session:
+    """Open a session for an issue of acme/shop."""
+    async with database.transaction() as writing:
+        return await sessions.open_for(writing, issue_number=issue_number, **(REPOSITORY | more))
+
+
+async def a_task(
+    database: Database, owner: Session | None = None, status: TaskState = TaskState.PENDING, **values: Any
+) -> Task:
+    """Add a task, in a session of its own where none is given, and bring it to a live state."""
+    owner = owner or await a_session(database)
+    async with database.transaction() as writing:
+        made = await tasks.create(
+            writing, owner, kind=TaskKind.IMPLEMENT, description="Fix it", trigger={}, budget_usd=Decimal(5)
+        )
+        if status is not TaskState.PENDING:
+            await tasks.move(writing, made.id, status)
+        if values:
+            await tasks.change(writing, made.id, **values)
+    return await read_task(database, made.id)
+
+
+async def read_task(database: Database, task_id: str) -> Task:
+    """Return a task as it is now."""
+    async with database.reading() as reading:
+        return await tasks.get(reading, task_id)

@@ -1,0 +1,98 @@
+"""Holds the last word to honesty and to six lines."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.words import final
+from bot.words.facts import CaseFacts
+from storage.words import Reason, TaskState
+from tests.words_facts import FAILED, OLD, PASSED, PROVEN, SECRET, SESSION, TASK
+
+DONE = """\
+<!-- journeyman:final v1 s=7f3k2m9q op=fin-t1 -->
+@alice done: #57 is ready for review, with 2 new tests, 1 failing without the change; 3 tests pass. \
+4 min 12 s, $0.74. [Conversation](https://github.com/octo/dates/issues/42#issuecomment-1)"""
+
+OUT_OF_BUDGET = """\
+<!-- journeyman:final v1 s=7f3k2m9q op=fin-t1 -->
+@alice I stopped: out of budget ($5.00), with 1 of 4 tests failing. The last call would have cost more.
+The work so far is on [`journeyman/issue-42-parsing-fails-for-0530`]\
+(https://github.com/octo/dates/tree/journeyman/issue-42-parsing-fails-for-0530). 4 min 12 s, $0.74.
+Raise `budget_usd` in `.github/journeyman.yml` or narrow the issue; then take the label `journeyman` off and \
+add it again."""
+
+
+def test_success_names_the_pull_request_and_its_proof() -> None:
+    """The final comment of a completed task is this text."""
+    log = "https://github.com/octo/dates/issues/42#issuecomment-1"
+    task = replace(TASK, state=TaskState.COMPLETED, pull_request=57, log_url=log)
+
+    assert final.comment(SESSION, task, PROVEN) == DONE
+
+
+def test_failure_names_cause_remains_and_next_step() -> None:
+    """The final comment of a task out of budget is this text."""
+    tests = replace(PROVEN, cases=(*PROVEN.cases, CaseFacts("t.py::x", OLD, PASSED, FAILED)))
+    task = replace(
+        TASK,
+        state=TaskState.FAILED,
+        reason=Reason.OUT_OF_BUDGET,
+        pushed=True,
+        detail="the last call would have cost more",
+    )
+
+    assert final.comment(SESSION, task, tests) == OUT_OF_BUDGET
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_an_honest_ending(reason: Reason, pushed: bool) -> None:
+    """Each reason ends in six lines at most: one mention, the cause, what was kept, what to do."""
+    task = replace(
+        TASK, state=TaskState.FAILED, reason=reason, pushed=pushed, detail=f"see @bob\n#7 {SECRET}"
+    )
+
+    body = final.comment(SESSION, task)
+
+    assert len(body.split("\n")) <= 6
+    assert body.count("@alice") == 1
+    assert ("The work so far is on [`journeyman/" in body) is pushed
+    assert ("Nothing was pushed." in body) is not pushed
+    assert "add it again." in body
+    assert SECRET not in body
+    assert "@bob" not in body
+    assert "#7" not in body
+
+
+def test_each_reason_has_its_own_cause() -> None:
+    """No two reasons are told alike."""
+    causes = {final.cause(SESSION, replace(TASK, state=TaskState.FAILED, reason=reason)) for reason in Reason}
+
+    assert len(causes) == len(Reason)
+
+
+def test_who_stopped_it_is_not_notified_but_the_requester_is() -> None:
+    """A stop by someone else reaches the requester; one's own stop notifies nobody."""
+    task = replace(TASK, state=TaskState.CANCELLED, cancelled_by="bob")
+
+    assert "@alice stopped by @&#8203;bob." in final.comment(SESSION, task)
+    own = final.comment(SESSION, replace(task, cancelled_by="alice"))
+    assert "@alice" not in own
+    assert "Stopped by @&#8203;alice." in own
+
+
+def test_an_unknown_requester_is_not_named() -> None:
+    """Where nobody is known nobody is mentioned."""
+    body = final.comment(SESSION, replace(TASK, state=TaskState.FAILED, reason=Reason.ERROR, requester=""))
+
+    assert "\nI stopped: something failed on my side.\n" in body
+
+
+def test_a_refusal_says_what_is_needed() -> None:
+    """A person without the role learns the role, without being notified."""
+    body = final.not_allowed(SESSION, login="mallory", needs="write", has="read", op="ref-1")
+
+    assert "needs **write** access" in body
+    assert "(and has **read**)" in body
+    assert "@mallory" not in body
