@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from bot.errors import UserFault
 from bot.settings import Settings
 from bot.web.health import Health
 from bot.web.receive import MOST_BYTES, Receiver
@@ -27,8 +28,7 @@ async def serving(settings: Settings, database: Database, stored: Callable[[], N
     runner = web.AppRunner(_application(settings, database, writer), access_log=None, shutdown_timeout=10)
     try:
         await runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=2048)
-        await site.start()
+        await _listen(runner, settings)
         port = runner.addresses[0][1]
         log.info("server.started", host=settings.host, port=port, path=settings.webhook_path)
         yield port
@@ -37,6 +37,15 @@ async def serving(settings: Settings, database: Database, stored: Callable[[], N
         writing.cancel()
         with suppress(asyncio.CancelledError):
             await writing
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, backlog=2048).start()
+    except OSError as problem:
+        raise UserFault(
+            f"cannot listen on HOST {settings.host}, PORT {settings.port}: {problem.strerror or problem}"
+        ) from None
 
 
 def _application(settings: Settings, database: Database, writer: DeliveryWriter) -> web.Application:

@@ -111,6 +111,7 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
             for loop in background:
                 loop.cancel()
             await asyncio.wait(background)
+            await github.flush()  # a step that waits for its edit's turn need not wait any longer
             await engine.drain(STEP_SECONDS)
             await github.flush()
 

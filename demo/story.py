@@ -105,10 +105,6 @@ Points in time as text, read and written without surprises.
     "CHANGELOG.md": "# Changes\n\n## Unreleased\n\n## 1.2.0\n\n- `format_offset` writes minutes.\n",
     "CLAUDE.md": "Every fix gets a line in CHANGELOG.md under Unreleased.\nTests: `python -m pytest -q`.\n",
     "pyproject.toml": """\
-[build-system]
-requires = ["setuptools>=77"]
-build-backend = "setuptools.build_meta"
-
 [project]
 name = "almanac"
 version = "1.2.0"
@@ -118,8 +114,12 @@ requires-python = ">=3.11"
 [dependency-groups]
 dev = ["pytest"]
 
+[tool.uv]
+package = false
+
 [tool.pytest.ini_options]
 testpaths = ["tests"]
+pythonpath = ["src"]
 """,
     "src/almanac/__init__.py": '''\
 """Points in time as text, read and written without surprises."""

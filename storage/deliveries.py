@@ -52,8 +52,15 @@ async def parked(session: AsyncSession) -> list[str]:
     return list(await session.scalars(query))
 
 
-async def prune(session: AsyncSession, before: datetime) -> None:
-    """Forget deliveries received before that moment; parked ones are kept until someone looks."""
-    await session.execute(
-        delete(Delivery).where(Delivery.received_at < before, Delivery.state != DeliveryState.PARKED)
+async def prune(session: AsyncSession, before: datetime, most: int = 500) -> int:
+    """Forget that many deliveries received before that moment, and return how many went.
+
+    Parked ones are kept until someone looks.
+    """
+    old = (
+        select(Delivery.id)
+        .where(Delivery.received_at < before, Delivery.state != DeliveryState.PARKED)
+        .limit(most)
     )
+    statement = delete(Delivery).where(Delivery.id.in_(old)).returning(Delivery.id)
+    return len((await session.execute(statement)).all())

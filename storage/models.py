@@ -79,7 +79,9 @@ class Request(Model):
 
     id: Mapped[int] = mapped_column(IDENTITY, primary_key=True, autoincrement=True)
     cause: Mapped[str] = mapped_column(Words)
-    delivery_id: Mapped[str | None] = mapped_column(ForeignKey("deliveries.id", ondelete="SET NULL"))
+    delivery_id: Mapped[str | None] = mapped_column(
+        ForeignKey("deliveries.id", ondelete="SET NULL"), index=True
+    )
     kind: Mapped[RequestKind] = mapped_column(Word(RequestKind))
     installation_id: Mapped[int | None] = mapped_column(BigInteger)
     repository_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -175,9 +177,8 @@ class Task(Model):
     tree: Mapped[str | None] = mapped_column(String(64))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     cancel_wanted: Mapped[str | None] = mapped_column(Words)
-    runs: Mapped[int] = mapped_column(
-        default=0
-    )  # how often it was handed to the queue; part of the workflow's id
+    # How often it was handed to the queue; part of the workflow's id.
+    runs: Mapped[int] = mapped_column(default=0)
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcTime)
     resume_at: Mapped[datetime | None] = mapped_column(UtcTime)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
@@ -286,3 +287,13 @@ class Repository(Model):
     label: Mapped[str | None] = mapped_column(Words)
     configuration: Mapped[dict[str, Any]] = mapped_column(JSON)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Worker(Model):
+    """One worker process of many: its last sign of life by the database's clock, or that it is dead."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    beat: Mapped[datetime] = mapped_column(UtcTime)
+    state: Mapped[str] = mapped_column(String(16))  # alive | dead

@@ -160,8 +160,8 @@ async def unwanted(session: AsyncSession, task_ids: list[str]) -> dict[str, str]
 
 
 async def set_facts(session: AsyncSession, task_id: str, **facts: Any) -> None:
-    """Merge facts into the task's own notes."""
-    task = await session.get_one(Task, task_id, populate_existing=True)
+    """Merge facts into the task's own notes; two that do so at once take turns."""
+    task = await session.get_one(Task, task_id, populate_existing=True, with_for_update=True)
     task.facts = {**task.facts, **facts}
     task.updated_at = clock.now()
     await session.flush()

@@ -1,15 +1,19 @@
 """Give each test that asks for it a fresh database, on SQLite and on PostgreSQL."""
 
+import asyncio
+import contextlib
 import shutil
 import tempfile
 import uuid
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CalledProcessError, TimeoutExpired
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from storage import database as databases
 from storage import schema
@@ -47,20 +51,62 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield databases.default_url(tmp_path)
         return
-    address_of: AddressOf = request.getfixturevalue("postgresql")
+    with _made(request.getfixturevalue("postgresql"), "template1") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an SQLite file at this version's schema, to be copied."""
+    folder = tmp_path_factory.mktemp("migrated")
+    _upgrade(databases.default_url(folder))
+    (made,) = folder.iterdir()
+    return made
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgresql: AddressOf) -> Iterator[str]:
+    """Return the name of a PostgreSQL database at this version's schema, to be copied."""
+    with _made(postgresql, "template1") as address:
+        _upgrade(address)
+        yield str(make_url(address).database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the address of a database at this version's schema, once of each kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path)
+        yield databases.default_url(tmp_path)
+        return
+    template: str = request.getfixturevalue("migrated_template")
+    with _made(request.getfixturevalue("postgresql"), template) as address:
+        yield address
+
+
+@pytest.fixture
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    """Return an open database at this version's schema, once of each kind."""
+    opened = databases.connect(migrated_url)
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+@contextlib.contextmanager
+def _made(address_of: AddressOf, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(address_of("postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         yield address_of(name)
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """Return an open database at this version's schema, once of each kind."""
-    opened = databases.connect(database_url)
-    try:
-        await schema.upgrade(opened)
-        yield opened
-    finally:
-        await opened.aclose()
+def _upgrade(url: str) -> None:
+    async def upgrade() -> None:
+        async with contextlib.aclosing(databases.connect(url)) as opened:
+            await schema.upgrade(opened)
+
+    with ThreadPoolExecutor(1) as thread:  # the tests' own event loop is none of this one's
+        thread.submit(asyncio.run, upgrade()).result()

@@ -76,7 +76,7 @@ def links() -> list[str]:
 
 
 secret = FACTS["secret"]
-FOUND["secret places"] = [reading(p) for p in ("/root", "/etc/shadow", secret, f"/proc/1/root{secret}")]
+FOUND["secret places"] = [reading(p) for p in ("/root/.ssh", "/etc/shadow", secret, f"/proc/1/root{secret}")]
 FOUND["homes"] = [os.listdir("/home"), os.path.exists("/sys"), os.path.exists("/var"), os.listdir("/run")]
 FOUND["canaries"] = canaries()
 FOUND["host tcp"] = connecting(socket.AF_INET, ("127.0.0.1", FACTS["port"]))

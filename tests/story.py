@@ -21,6 +21,7 @@ from demo.github import server as github_server
 from demo.github.issue import Issue
 from demo.github.repository import Repository
 from demo.github.world import World
+from tests import openapi
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LABEL = "journeyman"
@@ -123,9 +124,10 @@ class Story:
         """Return where a secret of ours shows: the log, or anything that GitHub was sent."""
         held = [self.world.app.private_key.split("\n")[2], self.world.app.webhook_secret, "stand-in-key"]
         held += self.world.tokens
-        texts = {"log": self.log.read_text(errors="replace")}
-        texts |= {f"{one.method} {one.path}": str(one.request) for one in self.world.mutations()}
-        return [place for place, text in texts.items() for value in held if value in text]
+        texts = [("log", self.log.read_text(errors="replace"))]
+        texts += [(f"{one.method} {one.path}", str(one.request_body)) for one in self.world.mutations()]
+        texts += [("a question to Claude", str(entry.body)) for entry in self.claude.journal]
+        return [place for place, text in texts for value in held if value in text]
 
 
 async def _ready(http: aiohttp.ClientSession, url: str) -> bool:
@@ -150,6 +152,7 @@ async def telling(root: Path, plays: Sequence[Play], **environment: str) -> Asyn
     try:
         await story.start()
         yield story
+        openapi.check_journal(world)
     finally:
         if story.process is not None:
             with contextlib.suppress(ProcessLookupError):

@@ -20,7 +20,7 @@ async def _moment(told: story.Story, name: str) -> None:
                     told.rows("SELECT 1 FROM deliveries WHERE event = 'issues' AND action = 'labeled'")
                 )
             case "the first answer":
-                return told.claude.asked >= 1
+                return bool(told.claude.asked)
             case "in the middle":
                 return bool(told.rows("SELECT 1 FROM tasks WHERE steps >= 2"))
             case "testing":

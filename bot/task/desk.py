@@ -196,6 +196,12 @@ class Desk:
         self._last_snapshot = time.monotonic()
         return taken.tree
 
+    async def salvage(self) -> str | None:
+        """Return the id of the tree as it was left, or of the last snapshot; None when work never began."""
+        if await asyncio.to_thread((self._root / "tree.ready").exists):
+            return await self.snapshot()
+        return self._work.task.tree and await self._restored()
+
     @property
     def snapshot_due(self) -> bool:
         """Whether the last snapshot is too old to lose what came after it."""

@@ -31,7 +31,12 @@ Step = Callable[[Work], Awaitable[None]]
 
 
 class Refused(JourneymanError):
-    """The person who asked may not; the text names the needed and the actual role."""
+    """The person who asked may not; `needs` and `has` are the roles."""
+
+    def __init__(self, needs: str, has: str) -> None:
+        super().__init__(f"starting a task here needs the {needs} role; they have {has}")
+        self.needs = needs
+        self.has = has
 
 
 class Lifecycle:
@@ -91,6 +96,7 @@ class Lifecycle:
         except Interrupted as why:
             await work.conclude(TaskState.CANCELLED, None, str(why))
         except Refused as problem:
+            await work.note(refusal={"needs": problem.needs, "has": problem.has})
             await work.fail(Reason.REFUSED, str(problem))
         except WorldFault as problem:
             await self._wait_out(work, problem)

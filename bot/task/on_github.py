@@ -68,7 +68,7 @@ class OnGitHub:
         if issue.state != "open":
             raise Blocked("the issue is closed; reopen it and add the label again")
         identity = await installation.identity()
-        body = ingoing.clean(work.task.trigger.get("body")).text
+        body = ingoing.clean(work.task.trigger.get("body")).noticed
         if complaint:
             await work.note(complaint=complaint)
         return Admission(
@@ -87,7 +87,7 @@ class OnGitHub:
             installation, repo, number, until=work.task.created_at, most=MOST_COMMENTS
         )
         return [
-            Comment(one.author.login, ingoing.clean(one.body).text, one.created_at)
+            Comment(one.author.login, ingoing.clean(one.body).noticed, one.created_at)
             for one in found.shown
             if not one.ours
         ]
@@ -119,8 +119,7 @@ class OnGitHub:
             installation, work.session.repository, login, user_id=work.task.requester_id, fresh=fresh
         )
         if role < needed:
-            words = f"needs the {needed.name.lower()} role, and {login} has {role.name.lower()}"
-            raise Refused(f"starting a task here {words}")
+            raise Refused(needed.name.lower(), role.name.lower())
 
     async def source(self, work: Work, access: str) -> Source:
         """Say where the code is; before a push the person's role is checked once more."""
@@ -146,7 +145,7 @@ class OnGitHub:
 
     def _turned_away(self, work: Work) -> bool:
         """Whether nothing was begun: an outsider gets one short answer, not a status page."""
-        return work.facts.get("outcome", {}).get("reason") == "refused" and work.task.started_at is None
+        return "refusal" in work.facts and work.task.started_at is None
 
     async def propose(self, work: Work, code: Objects) -> int | None:
         """Open the pull request, with its check run, its test report and its assignee."""
@@ -173,7 +172,10 @@ class OnGitHub:
         """Say the last word and set the last reaction."""
         installation, repo, number = self._where(work)
         refused = self._turned_away(work)
-        await self._showing(work).last_word(status)
+        if refused:
+            await self._showing(work).refusal()
+        else:
+            await self._showing(work).last_word(status)
         content = {TaskState.COMPLETED: "rocket"}.get(status, "-1" if refused else "confused")
         if status is TaskState.CANCELLED:
             content = "+1"

@@ -30,7 +30,7 @@ class OnLocal:
             raise UserFault("the issue is empty: its first line is the title")
         return Admission(
             title=ingoing.clean(title.lstrip("# ")).text,
-            body=ingoing.clean(body).text,
+            body=ingoing.clean(body).noticed,
             base=self._configuration.base or self._base,
             configuration=self._configuration,
             author={"name": "journeyman", "email": "journeyman@localhost"},

@@ -134,18 +134,18 @@ class Phases:
 
     async def _keep(self, work: Work, forge: Forge) -> str:
         """Push unfinished work to the branch; returns why it could not be kept, or nothing."""
-        if work.task.base_sha is None or work.task.tree is None or work.task.head_sha is not None:
+        if work.task.base_sha is None or work.task.head_sha is not None:
             return ""  # there is nothing, or it is there already
-        desk = await self._desk(work)
-        if work.task.tree == await desk.quarantine.tree_of(desk.base):
-            return ""
         try:
-            await work.note(delivered_tree=work.task.tree)
-            message = await self._message(work, desk)
-            await self._delivery(work, desk, forge).push(work.task.tree, message)
+            desk = await self._desk(work)
+            tree = await desk.salvage()
+            if tree is None or tree == await desk.quarantine.tree_of(desk.base):
+                return ""
+            await work.note(delivered_tree=tree)
+            await self._delivery(work, desk, forge).push(tree, await self._message(work, desk))
         except (UserFault, WorldFault) as problem:
             log.warning("work.not_kept", why=str(problem))
-            return str(problem)
+            return f"The work could not be kept: {problem}"
         return ""
 
     async def _message(self, work: Work, desk: Desk) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from bot.claude import prompts, size, tests_wanted
+from bot.claude import failures, prompts, size, tests_wanted
 from bot.claude.ask import Claude
 from bot.proof import detect, generated, own_tests, proof
 from bot.proof.generated import Candidate, GeneratedTest
@@ -146,8 +146,8 @@ class Proving:
             made = await tests_wanted.generate(
                 purse, model=self._model, prompt=prompt, max_tokens=MOST_TEST_TOKENS
             )
-        except OutOfBudget as problem:
-            return {"tests": [], "problem": str(problem)}
+        except (OutOfBudget, failures.Rejected) as problem:
+            return {"tests": [], "problem": str(problem)}  # the agent's own tests must carry the proof
         candidates = [Candidate(test.name, test.test_code, test.path) for test in made.tests]
         kept, dropped = generated.keep(candidates, runner, [*files, *await code.files(tree)])
         why = "; ".join([made.problem, *(f"{name}: {reason}" for name, reason in dropped)]).strip("; ")

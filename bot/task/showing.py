@@ -82,8 +82,13 @@ class Showing:
             return
         mode = Configuration.model_validate(work.facts.get("configuration", {})).comments
         told = portrait.conversation(entries, work.task.requester or "", f"issue {self._number}")
-        pages = log.pages(
-            self._session, work.id, told, ended=work.task.status in ENDED, summary=mode == "summary"
+        pages = await asyncio.to_thread(  # a long conversation takes longer to lay out than the loop may wait
+            log.pages,
+            self._session,
+            work.id,
+            told,
+            ended=work.task.status in ENDED,
+            summary=mode == "summary",
         )
         posted = work.facts.get("log_pages", {})
         for number, body in enumerate(pages, start=1):
@@ -123,6 +128,18 @@ class Showing:
         work = self._work
         task, tests = await self._portraits.task(work, ending), await self._portraits.tests(work)
         await self._comment("final", f"fin-{work.id}", final.comment(self._session, task, tests))
+
+    async def refusal(self) -> None:
+        """Say once per person and thread which role is needed; later attempts get a reaction alone."""
+        work = self._work
+        key = f"refusal-{work.session.repository_id}-{self._number}-{work.task.requester_id}"
+        if await self._ledger.find(key) is not None and key not in work.facts.get("said", ()):
+            return
+        await work.note(said=[key])
+        body = final.not_allowed(
+            self._session, login=work.task.requester or "", op=key, **work.facts["refusal"]
+        )
+        await self._comment("refusal", key, body)
 
     async def _comment(self, kind: str, op: str, body: str, *, number: int | None = None) -> None:
         await comments.ensure_comment(

@@ -1,5 +1,6 @@
 """Say whether this process lives, and whether it can store a delivery."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from storage.database import Database
 
 # Below this the next delivery, snapshot or checkout may be the one that does not fit.
 LEAST_FREE_BYTES = 256 * 1024 * 1024
+# Who asks must get an answer even while a stranger holds the database's lock.
+PATIENCE_SECONDS = 5.0
 
 
 class Health:
@@ -46,14 +49,18 @@ class Health:
 
     async def _database_problem(self) -> str | None:
         try:
-            async with self._database.transaction() as session:  # a write lock, as a delivery needs it
-                await session.execute(text("SELECT 1 FROM deliveries LIMIT 1"))
-        except (SQLAlchemyError, OSError) as problem:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                async with self._database.transaction() as session:  # a write lock, as a delivery needs it
+                    await session.execute(text("SELECT 1 FROM deliveries LIMIT 1"))
+        except (SQLAlchemyError, OSError, TimeoutError) as problem:
             return f"the database does not answer: {type(problem).__name__}"
         return None
 
     def _disk_problem(self) -> str | None:
-        free = shutil.disk_usage(self._data_dir).free
+        try:
+            free = shutil.disk_usage(self._data_dir).free
+        except OSError as problem:
+            return f"the data directory can't be looked at: {problem.strerror}"
         if free < LEAST_FREE_BYTES:
             needed = LEAST_FREE_BYTES // 2**20
             return f"{free // 2**20} MiB free on the data directory's disk; {needed} are needed"

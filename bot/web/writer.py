@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import structlog
 from gidgethub import routing, sansio
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from handlers import routes
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 MOST_TOGETHER = 200
 # GitHub gives up at 10 s: an honest 503 before that is recorded there as a failure that can be redelivered.
-COMMIT_SECONDS = 8.0
+STORE_SECONDS = 8.0
 
 
 class NotStored(Exception):
@@ -29,7 +30,7 @@ class NotStored(Exception):
 @dataclass
 class _Waiting:
     event: sansio.Event
-    body: bytes
+    document: bytes
     new: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -37,7 +38,7 @@ class _Waiting:
         return str(self.event.delivery_id)
 
     def arrival(self) -> deliveries.Arrival:
-        return deliveries.Arrival(self.id, self.event.event, self.event.data.get("action"), self.body)
+        return deliveries.Arrival(self.id, self.event.event, self.event.data.get("action"), self.document)
 
 
 class DeliveryWriter:
@@ -52,11 +53,16 @@ class DeliveryWriter:
         self._stored = stored
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
 
-    async def store(self, event: sansio.Event, body: bytes) -> bool:
-        """Store one delivery; True when it is new. Raises NotStored."""
-        waiting = _Waiting(event, body)
+    async def store(self, event: sansio.Event, document: bytes) -> bool:
+        """Store one delivery with its JSON document; True when it is new. Raises NotStored."""
+        waiting = _Waiting(event, document)
         self._queue.put_nowait(waiting)
-        return await waiting.new
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                return await waiting.new
+        except TimeoutError:
+            # It may yet be committed; a redelivery then finds it there.
+            raise NotStored("the database did not take the delivery in time") from None
 
     async def run(self) -> None:
         """Commit batch after batch until cancelled; those still waiting then are answered with NotStored."""
@@ -75,33 +81,45 @@ class DeliveryWriter:
                     waiting.new.set_exception(NotStored("the server is stopping"))
 
     async def _settle(self, batch: list[_Waiting]) -> None:
+        """Commit the batch and answer everyone in it; nothing that goes wrong with it ends the writer."""
+        batch = [waiting for waiting in batch if not waiting.new.done()]  # the others were told 503
+        if not batch:
+            return
         try:
-            async with asyncio.timeout(COMMIT_SECONDS):
+            async with asyncio.timeout(STORE_SECONDS):
                 new = await self._commit(batch)
-        except (SQLAlchemyError, TimeoutError, OSError) as problem:
-            if len(batch) > 1 and not isinstance(problem, TimeoutError):
-                for waiting in batch:  # one row that the database refuses must not take the others with it
-                    await self._settle([waiting])
-                return
+        except (TimeoutError, OSError, OperationalError, InterfaceError, NoConnection):
             log.exception("deliveries.not_stored", count=len(batch))
-            for waiting in batch:
-                waiting.new.set_exception(NotStored("the database did not take the delivery"))
+            self._refuse(batch)
+            return
+        except Exception:
+            log.exception("deliveries.refused", count=len(batch))
+            if len(batch) == 1:
+                self._refuse(batch)
+                return
+            for waiting in batch:  # one row that the database refuses must not take the others with it
+                await self._settle([waiting])
             return
         for waiting in batch:
             if not waiting.new.done():
                 waiting.new.set_result(waiting.id in new)
-                new.discard(waiting.id)
+            new.discard(waiting.id)
         self._stored()
 
+    def _refuse(self, batch: list[_Waiting]) -> None:
+        for waiting in batch:
+            if not waiting.new.done():
+                waiting.new.set_exception(NotStored("the database did not take the delivery"))
+
     async def _commit(self, batch: list[_Waiting]) -> set[str]:
+        first = {waiting.id: waiting for waiting in reversed(batch)}
         async with self._database.transaction() as session:
             new = await deliveries.record(session, [waiting.arrival() for waiting in batch])
-            handled: set[str] = set()
             for waiting in batch:
-                if waiting.id in new - handled and routes.takes(self._router, waiting.event):
-                    handled.add(waiting.id)
+                is_first = waiting.id in new and first[waiting.id] is waiting
+                if is_first and routes.takes(self._router, waiting.event):
                     await handle(session, self._router, waiting.event, self._policy)
-        return set(new)
+        return new
 
 
 async def handle(

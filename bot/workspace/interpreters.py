@@ -52,12 +52,13 @@ class Interpreter:
 
     @property
     def mounts(self) -> tuple[Mount, ...]:
-        """Return what a command needs to run it; the sandbox itself binds our own prefix."""
+        """Return what a command needs to run it; the sandbox itself binds our own prefix and library."""
         found = []
         if self.prefix is not None and self.target is not None and not self.own:
             found.append(Mount(self.prefix, self.target))
-        if self.prefix is not None and self.library is not None and not self.library.is_relative_to("/usr"):
-            found.append(Mount(Path(os.path.realpath(self.library)), str(self.library)))
+        shared = self.library if self.prefix is not None and not self.own else None
+        if shared is not None and not shared.is_relative_to("/usr"):
+            found.append(Mount(Path(os.path.realpath(shared)), str(shared)))
         return tuple(found)
 
     @property

@@ -5,6 +5,7 @@ import importlib
 import os
 import shutil
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,24 @@ def mounts(command: Command, data_dir: Path) -> list[profile.Bind]:
     binds.append(profile.Bind(str(_INSIDE), profile.TOOLS))
     if python().startswith(profile.PYTHON):
         binds.append(profile.Bind(os.path.realpath(sys.base_prefix), profile.PYTHON))
+        binds += [profile.Bind(os.path.realpath(shared), str(shared)) for shared in _libpython()]
     if command.egress is not None:
         command.egress.chmod(0o666)  # its folder is the bot's alone; inside, another uid has to connect
         binds.append(profile.Bind(str(command.egress), profile.EGRESS))
     return binds
+
+
+def _libpython() -> list[Path]:
+    """Return the shared library of our own interpreter, when it lies outside of what the sandbox sees anyway.
+
+    The executable looks for it at the absolute path that it was built for; without it, it would run with the
+    library of another patch release, or not at all.
+    """
+    folder, name = sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME")
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED") or not folder or not name:
+        return []
+    shared = Path(folder, name)
+    return [shared] if shared.is_file() and not shared.is_relative_to("/usr") else []
 
 
 def owner(asked: Sequence[Mount]) -> int:
