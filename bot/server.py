@@ -25,7 +25,13 @@ async def serving(settings: Settings, database: Database, stored: Callable[[], N
     """Serve until the block ends, and hand it the port that was bound."""
     writer = DeliveryWriter(database, routes.router(), Policy(label=settings.label), stored)
     writing = asyncio.create_task(writer.run())
-    runner = web.AppRunner(_application(settings, database, writer), access_log=None, shutdown_timeout=10)
+    # The signature is over the bytes as sent: nothing is inflated for a stranger.
+    runner = web.AppRunner(
+        _application(settings, database, writer),
+        access_log=None,
+        shutdown_timeout=10,
+        auto_decompress=False,
+    )
     try:
         await runner.setup()
         await _listen(runner, settings)
@@ -50,10 +56,11 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
 
 def _application(settings: Settings, database: Database, writer: DeliveryWriter) -> web.Application:
     application = web.Application(client_max_size=MOST_BYTES)
+    receiver = Receiver(writer, settings.webhook_secrets)
     health = Health(database, settings.data_dir, CollectorRegistry())
     application.add_routes(
         [
-            web.post(settings.webhook_path, Receiver(writer, settings.webhook_secrets)),
+            web.post(settings.webhook_path, receiver.receive),
             web.get("/healthz", health.alive),
             web.get("/readyz", health.ready),
             web.get("/metrics", health.metrics),

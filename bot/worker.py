@@ -20,6 +20,7 @@ from bot.github.client import GitHub
 from bot.github.permissions import Permissions
 from bot.lock import Lock
 from bot.settings import Settings
+from bot.task import leftovers
 from bot.task.desk import Workshop
 from bot.task.forge import Forge
 from bot.task.interruption import Interruptions
@@ -88,6 +89,8 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
             return OnGitHub(outside)
 
         shop = await workshop(settings)
+        if database.is_sqlite:  # elsewhere, other workers may share the data directory
+            await leftovers.clear(shop, database)
         interruptions = Interruptions(database)
         phases = Phases(
             Means(settings=settings, claude=claude, shop=shop, forge_of=forge_of, portraits=portraits)

@@ -200,9 +200,7 @@ HISTORY = [
 
 WRITTEN = '''
 
-@pytest.mark.parametrize(
-    ("text", "minutes"), [("+05:30", 330), ("+0530", 330), ("+05:45", 345), ("-03:30", -210)]
-)
+@pytest.mark.parametrize(("text", "minutes"), [("+05:30", 330), ("+0530", 330), ("-03:30", -210)])
 def test_minutes_count(text, minutes):
     assert parse_offset(text) == timedelta(minutes=minutes)
 '''
@@ -212,14 +210,11 @@ GENERATED = {
 
 from datetime import datetime, timezone
 
-import pytest
-
 from almanac import to_utc
 
 
-@pytest.mark.parametrize("offset", ["+05:30", "+0530"])
-def test_noon_in_india_is_half_past_six_in_utc(offset):
-    assert to_utc(f"2026-03-01T12:00:00{offset}") == datetime(2026, 3, 1, 6, 30, tzinfo=timezone.utc)
+def test_noon_in_india_is_half_past_six_in_utc():
+    assert to_utc("2026-03-01T12:00:00+05:30") == datetime(2026, 3, 1, 6, 30, tzinfo=timezone.utc)
 
 
 def test_noon_in_nepal_is_a_quarter_past_six_in_utc():

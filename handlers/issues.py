@@ -30,7 +30,8 @@ async def closed(event: sansio.Event, session: AsyncSession, policy: Policy, *_:
     """Stop work on an issue that nobody wants done any more."""
     del policy
     issue = payload.issue_event(event.data)
-    await requests.add(session, _ask(event, issue, RequestKind.STOP), event.delivery_id)
+    if not issue.is_pull_request:
+        await requests.add(session, _ask(event, issue, RequestKind.STOP), event.delivery_id)
 
 
 async def _on_trigger_label(

@@ -46,13 +46,14 @@ async def find_open(session: AsyncSession, repository_id: int, issue_number: int
 
 
 async def earlier(session: AsyncSession, row: Session) -> int:
-    """Count the sessions that this issue had before this one; the branch's suffix comes from it."""
+    """Count the issue's earlier sessions that have a branch; the suffix of this one's comes from it."""
     if row.issue_number is None:
         return 0
     query = select(func.count()).where(
         Session.repository_id == row.repository_id,
         Session.issue_number == row.issue_number,
         Session.created_at < row.created_at,
+        Session.branch.is_not(None),
     )
     return int(await session.scalar(query) or 0)
 

@@ -94,6 +94,14 @@ async def database(migrated_url: str) -> AsyncIterator[Database]:
         await opened.aclose()
 
 
+@pytest.fixture
+async def sqlite(migrated_file: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    """Return an open SQLite database at this version's schema, for a test that claims nothing of storage."""
+    copied = Path(shutil.copy(migrated_file, tmp_path))
+    async with contextlib.aclosing(databases.connect(f"sqlite:///{copied}")) as opened:
+        yield opened
+
+
 @contextlib.contextmanager
 def _made(address_of: AddressOf, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"

@@ -26,7 +26,12 @@ async def test_sqlite_keeps_what_it_confirmed(tmp_path: Path) -> None:
                     for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
                 }
             # https://www.sqlite.org/pragma.html: synchronous 2 is FULL
-            assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+            assert found == {
+                "journal_mode": "wal",
+                "synchronous": 2,
+                "foreign_keys": 1,
+                "busy_timeout": 30_000,
+            }
     finally:
         await database.aclose()
 
@@ -53,7 +58,11 @@ async def test_writers_of_two_processes_take_turns(database_url: str) -> None:
                 await baselines.save(session, key, {})
 
         await asyncio.gather(
-            *(write(one, f"{name}{number}") for number in range(12) for name, one in (("a", first), ("b", second)))
+            *(
+                write(one, f"{name}{number}")
+                for number in range(12)
+                for name, one in (("a", first), ("b", second))
+            )
         )
         async with first.reading() as session:
             assert len(list(await session.scalars(select(Baseline.key)))) == 24
@@ -64,10 +73,14 @@ async def test_writers_of_two_processes_take_turns(database_url: str) -> None:
 
 async def test_an_error_undoes_the_whole_transaction(database: Database) -> None:
     """A block that raises leaves nothing of what it did."""
-    with pytest.raises(RuntimeError, match="no"):
+
+    async def fail() -> None:
         async with database.transaction() as session:
             await baselines.save(session, "key", {})
             raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        await fail()
     async with database.reading() as session:
         assert await baselines.find(session, "key") is None
 

@@ -76,7 +76,7 @@ async def test_requests_wait_in_their_order_until_dispatched(database: Database)
 
 
 async def test_old_deliveries_go_and_parked_ones_stay(database: Database) -> None:
-    """Pruning takes what is old and settled; its Requests outlive it, and parked deliveries wait for people."""
+    """Pruning takes what is old and settled; Requests outlive it, and parked ones wait for people."""
     async with database.transaction() as session:
         await deliveries.record(session, [_arrival(each) for each in ("old", "parked", "new")])
         await deliveries.mark(session, "parked", DeliveryState.PARKED, "ValueError: x")

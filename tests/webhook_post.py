@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import hmac
+import io
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -28,9 +29,15 @@ def sign(body: bytes, secret: str = SECRET) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def labelled(**more: Any) -> dict[str, Any]:
-    """Return what GitHub says when a person adds the label to issue 42 of acme/shop, less what nobody reads."""
-    issue = {"number": 42, "title": "Totals are wrong", "body": "See.", "user": {"login": "ada"}, "labels": []}
+def labeled(**more: Any) -> dict[str, Any]:
+    """Return what GitHub says when a person adds the label to an issue, less what nobody reads."""
+    issue = {
+        "number": 42,
+        "title": "Totals are wrong",
+        "body": "See.",
+        "user": {"login": "ada"},
+        "labels": [],
+    }
     return {
         "action": "labeled",
         "issue": issue | more.pop("issue", {}),
@@ -64,7 +71,7 @@ class Hook:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         kept = {name: value for name, value in sent.items() if value is not None}
         async with self.http.post(
-            self.url, data=body, headers=kept, skip_auto_headers=["Content-Type"]
+            self.url, data=io.BytesIO(body), headers=kept, skip_auto_headers=["Content-Type"]
         ) as answer:
             await answer.read()
             return answer.status
@@ -78,10 +85,12 @@ class Hook:
 @contextlib.asynccontextmanager
 async def receiving(database: Database, data_dir: Path, **more: Any) -> AsyncIterator[Hook]:
     """Serve the receiver on a free port of loopback."""
-    given: dict[str, Any] = {"webhook_secrets": (SECRET,), "host": "127.0.0.1", "port": 0, "data_dir": data_dir}
+    given: dict[str, Any] = {"webhook_secrets": (SECRET,), "host": "127.0.0.1", "port": 0}
     rung: list[None] = []
     async with (
-        server.serving(Settings(**(given | more)), database, lambda: rung.append(None)) as port,
+        server.serving(
+            Settings(data_dir=data_dir, **(given | more)), database, lambda: rung.append(None)
+        ) as port,
         aiohttp.ClientSession() as http,
     ):
         yield Hook(f"http://127.0.0.1:{port}{PATH}", http, database, rung)

@@ -7,6 +7,7 @@ from pathlib import Path
 from bot.proof.bench import Overlay, Ran
 from bot.task.desk import HOME, WORKSPACE, Desk
 from bot.workspace import reader
+from bot.workspace.environment import Environment, Instance
 from bot.workspace.sandbox import Command, Limits, Mount, Sandbox
 
 OUT = "/out"
@@ -82,14 +83,13 @@ class TaskBench:
             await box.make_dir(folder)
         await self._desk.jail.checkout(place, commit, overlay, tree=tree)
         environment = await self._desk.equip(place)
-        instance = await self._desk.shop.environments.instance(environment, root / "env")
-        await self._desk.shop.environments.reinstall(instance, place, mounts=self._desk.jail.lenders)
-        inside = [
-            Mount(place, WORKSPACE, writable=True), Mount(home, HOME, writable=True),
-            *instance.mounts(), *self._desk.jail.lenders,
-        ]  # fmt: skip
+        rooms: Environment | Instance = environment
+        if environment.action:  # what is built into the environment depends on the tree: each gets its own
+            rooms = await self._desk.shop.environments.instance(environment, root / "env")
+            await self._desk.shop.environments.reinstall(rooms, place, mounts=self._desk.jail.lenders)
+        inside = [Mount(place, WORKSPACE, writable=True), Mount(home, HOME, writable=True), *rooms.mounts()]
         cwd = WORKSPACE if self._working_directory == "." else f"{WORKSPACE}/{self._working_directory}"
-        return TaskGround(box, root, inside, environment.variables, cwd)
+        return TaskGround(box, root, [*inside, *self._desk.jail.lenders], environment.variables, cwd)
 
     async def files(self, treeish: str) -> list[str]:
         """List every path in a commit or tree."""

@@ -70,7 +70,7 @@ class OnGitHub:
         identity = await installation.identity()
         body = ingoing.clean(work.task.trigger.get("body")).noticed
         if complaint:
-            await work.note(complaint=complaint)
+            await self._showing(work).complaint(complaint)
         return Admission(
             title=ingoing.clean(work.task.trigger.get("title")).text or work.task.description,
             body=body,

@@ -1,6 +1,7 @@
 """Keep what people see of one task on GitHub in step with what is."""
 
 import asyncio
+import hashlib
 from contextlib import suppress
 
 import structlog
@@ -14,7 +15,7 @@ from bot.task.configuration import Configuration
 from bot.task.portrait import Portraitist
 from bot.task.work import Work
 from bot.words import check as check_words
-from bot.words import final, log, markers, report, status
+from bot.words import final, log, markers, misconfigured, report, status
 from storage.words import ENDED, TaskState
 
 logger = structlog.get_logger(__name__)
@@ -128,6 +129,14 @@ class Showing:
         work = self._work
         task, tests = await self._portraits.task(work, ending), await self._portraits.tests(work)
         await self._comment("final", f"fin-{work.id}", final.comment(self._session, task, tests))
+
+    async def complaint(self, words: str) -> None:
+        """Say once per repository and problem what is wrong with its configuration."""
+        digest = hashlib.sha256(words.encode()).hexdigest()[:12]
+        key = f"configuration-{self._work.session.repository_id}-{digest}"
+        effect = await self._ledger.find(key)
+        if effect is None or effect.state != "done":
+            await self._comment("configuration", key, misconfigured.comment(self._session, key, words))
 
     async def refusal(self) -> None:
         """Say once per person and thread which role is needed; later attempts get a reaction alone."""

@@ -43,13 +43,15 @@ class Receiver:
         self._writer = writer
         self._secrets = [secret.encode() for secret in secrets]
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def receive(self, request: web.Request) -> web.Response:
         """Verify, store, answer."""
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await request.read()
         except TimeoutError:
             return _answer(400, "the body did not arrive in time")
+        except web.RequestPayloadError:
+            return _answer(400, "the body's encoding is broken")
         try:
             if len(body) > LARGE_BYTES:
                 event, document = await asyncio.to_thread(self._open, request.headers, body)

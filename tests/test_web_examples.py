@@ -1,0 +1,40 @@
+"""Every webhook example that GitHub publishes is taken."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database
+from storage.models import Delivery, Request
+from storage.words import DeliveryState
+from tests import github_webhook_examples
+from tests.webhook_post import receiving
+
+
+async def test_every_published_example_is_stored_once(database: Database, tmp_path: Path) -> None:
+    """Each example, signed and posted twice, is 202 and then 200, is one row, and none is parked."""
+    try:
+        examples = await asyncio.to_thread(github_webhook_examples.load)
+    except github_webhook_examples.Unavailable as absence:
+        if github_webhook_examples.is_required():
+            raise
+        pytest.skip(str(absence))
+    async with receiving(database, tmp_path, label="bug") as hook:
+        for attempt in (202, 200):
+            posts = [
+                hook.post(payload, event=event, id_=str(number))
+                for number, (event, payload) in enumerate(examples)
+            ]
+            statuses = await asyncio.gather(*posts)
+            assert set(statuses) <= {attempt, 200}
+            pings = sum(event == "ping" for event, _ in examples)
+            assert statuses.count(200) == (pings if attempt == 202 else len(examples))
+        rows = await hook.rows(Delivery)
+        requests = await hook.rows(Request)
+    assert sorted(int(row.id) for row in rows) == list(range(len(examples)))
+    assert len(examples) > 300
+    parked = {f"{row.event}.{row.action}": row.error for row in rows if row.state is DeliveryState.PARKED}
+    assert parked == {}
+    # GitHub's own examples of the two label events are about a label named "bug".
+    assert {str(request.kind) for request in requests} == {"run", "stop"}
