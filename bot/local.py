@@ -88,8 +88,8 @@ async def _to_the_end(lifecycle: Lifecycle, database: Database, task_id: str) ->
     """Be the engine of this one task: its steps, one after the other."""
     while True:
         async with database.transaction() as writing:
-            await tasks.enqueued(writing, task_id)
             run = (await tasks.get(writing, task_id)).runs
+            await tasks.enqueued(writing, task_id, run)
         while await lifecycle.advance(task_id, run):
             continue
         async with database.reading() as reading:

@@ -33,7 +33,10 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
         database = databases.connect(settings.database_url or databases.default_url(settings.data_dir))
         bell = Bell()
         try:
-            await schema.upgrade(database)
+            if database.is_sqlite:
+                await schema.upgrade(database)
+            else:  # other processes may serve from it: that is `migrate`'s to decide
+                await schema.verify(database)
             worker = asyncio.create_task(_keep_worker(settings, environ, bell))
             async with server.serving(settings, database, stored=bell.ring):
                 await stop.wait()

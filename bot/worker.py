@@ -124,16 +124,17 @@ async def workshop(settings: Settings) -> Workshop:
     data_dir = settings.data_dir.resolve()
     kind = "none" if settings.sandbox == "none" else "bubblewrap"
     sandbox = Sandbox(kind, data_dir)  # type: ignore[arg-type]
-    try:
-        await sandbox.probe()
-    except Blocked as problem:
-        log.error("sandbox.unavailable", why=str(problem))  # noqa: TRY400  # the sentence says it all
-    return Workshop(
+    shop = Workshop(
         data_dir=data_dir,
         sandbox=sandbox,
         mirrors=Mirrors(data_dir / "mirrors"),
         environments=Environments(sandbox, data_dir / "environments", await registries.discover()),
     )
+    try:
+        await shop.check()
+    except Blocked as problem:
+        log.error("sandbox.unavailable", why=str(problem))  # noqa: TRY400  # the sentence says it all
+    return shop
 
 
 def _executor_id(database: Database) -> str:

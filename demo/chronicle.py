@@ -11,7 +11,7 @@ from demo.github.journal import Entry
 from demo.github.world import World
 
 EMOJI = {"eyes": "👀", "rocket": "🚀", "+1": "👍", "-1": "👎", "confused": "😕"}
-BOT, CLAUDE, SANDBOX, HUMAN, PROOF = "journeyman", "Claude", "sandbox", "simulated", "proof"
+BOT, CLAUDE, SANDBOX, HUMAN, PROOF = "journeyman", "Claude", "sandbox", "simulated human", "proof"
 _MARKER = re.compile(r"<!-- journeyman:(\w+) ")
 _HEADLINE = re.compile(r"^### (.*)$", re.MULTILINE)
 _ELAPSED = re.compile(r" · (?:less than )?\d[^·]*$")
@@ -48,6 +48,11 @@ def headline(body: str) -> str:
     return _ELAPSED.sub("", re.sub(r"</?span[^>]*>", "", found[1])) if found else ""
 
 
+def is_in(said: str, log: str) -> bool:
+    """Tell whether a conversation log holds what Claude said; its paragraphs stand there as they are."""
+    return said.partition("\n")[0] in log
+
+
 class Chronicle:
     """Watches GitHub's journal, Claude's conversation and the bot's log."""
 
@@ -59,16 +64,14 @@ class Chronicle:
         self._seen = 0
         self._status = ""
         self._answered: set[int] = set()
-        self.spent_seconds: float = 0
+        self.last_said = ""  # the text of Claude's last turn that had one
 
     def look(self, events: list[dict[str, Any]]) -> None:
         """Tell what is new on GitHub, and among these events of the bot's log."""
-        entries = self._world.requests
-        while self._seen < len(entries):
-            entry = entries[self._seen]
-            self._seen += 1
-            if 200 <= entry.status < 300 and entry.actor != "" and isinstance(entry.request_body, dict | list):
-                self._on_github(entry)
+        changes = self._world.mutations()
+        for entry in changes[self._seen :]:
+            self._on_github(entry)
+        self._seen = len(changes)
         for event in events:
             self._logged(event["event"], event)
 
@@ -135,6 +138,7 @@ class Chronicle:
         self._answered.add(conversation.turns_taken)
         self._heard(conversation)
         if turn.text:
+            self.last_said = turn.text
             self.tell(CLAUDE, turn.text)
         for name, given in turn.tools:
             self.tell(CLAUDE, f"  {_call(name, given)}")
@@ -149,17 +153,17 @@ class Chronicle:
         if conversation.turns_taken and conversation.last_words:
             first, *rest = [part for part in conversation.last_words.split("\n") if part.strip()]
             self.tell(HUMAN, _BYLINE.sub("", first))
-            if evidence := next((line for line in rest if line.startswith(("- ", "> "))), ""):
-                self.tell(HUMAN, f"  {evidence}")
+            if evidence := next((line[2:] for line in rest if line.startswith(("- ", "> "))), ""):
+                self.tell(HUMAN, evidence)
 
     # What the bot logged
 
     def _logged(self, name: str, facts: Mapping[str, Any]) -> None:
         said = _LOGGED.get(name)
         if said is not None:
-            self.tell(said[0], said[1].format_map(_Facts(facts)))
+            self.tell(said[0], said[1].format_map(_Facts(facts)).partition(". ")[0])
         elif name == "suite.ran":
-            self._say(Line(PROOF, "runs pytest on the code before and after the change", tick=True))
+            self._say(Line(PROOF, "runs the tests on the code as it was and on the change", tick=True))
         elif not self._scripted and name in _LOGGED_OF_CLAUDE:
             self.tell(*(part.format_map(_Facts(facts)) for part in _LOGGED_OF_CLAUDE[name]))
 
@@ -172,7 +176,7 @@ class _Facts(dict[str, Any]):
 _LOGGED = {
     "mirror.fetched": (BOT, "fetches the code"),
     "environment.made": (SANDBOX, "{note}"),
-    "proof.decided": (PROOF, "the verdict on {tests} tests: {verdict}"),
+    "proof.decided": (PROOF, "says {verdict}, by {tests} tests before and after the change"),
     "world.waits": (BOT, "waits {seconds} s: {why}"),
     "worker.died": (BOT, "its worker died (exit code {code}) and is started again"),
     "step.crashed": (BOT, "a step failed and is tried again; see the log"),

@@ -26,7 +26,7 @@ class Paint:
     colour: bool
 
     def __call__(self, text: str, *styles: str) -> str:
-        """Return a text in these styles, each of its words by itself, so that lines can break between them."""
+        """Return a text in these styles, each word by itself, so that lines can break between them."""
         if not self.colour or not styles:
             return text
         start = f"\x1b[{';'.join(CODES[each] for each in styles)}m"
@@ -86,6 +86,17 @@ def wrap(text: str, width: int) -> list[str]:
         *whole, line = _pieces(word, width)
         lines += whole
     return [*lines, line] if line else lines
+
+
+def fold(line: str, width: int) -> list[str]:
+    """Return a line as it is, its spaces kept, in as many lines of this width as it needs."""
+    pieces, piece = [], ""
+    for each in line:
+        if columns(piece) + _width(each) > width:
+            pieces.append(piece)
+            piece = ""
+        piece += each
+    return [*pieces, piece]
 
 
 def _pieces(word: str, width: int) -> list[str]:

@@ -1,6 +1,7 @@
 """The process decides how the demo's bot is started, what it is told, and that nothing of it is left."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -53,11 +54,11 @@ class Bot:
 
     async def start(self) -> None:
         """Start it, in a session of its own so that Ctrl-C reaches it through us alone."""
-        with self.log.open("ab") as log:  # noqa: ASYNC230  # a new file, on local disk
+        with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bot", "serve",
-                env=dict(self.environment), cwd=CHECKOUT, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                env=dict(self.environment), cwd=CHECKOUT,
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
     def events(self) -> list[dict[str, Any]]:
@@ -75,29 +76,44 @@ class Bot:
         return [_readable(line) for line in lines[-_LOG_LINES:]]
 
     async def stop(self, patience: float) -> None:
-        """Ask it to end, end it after `patience` seconds, and return when all its processes are gone."""
+        """Ask it to end, end it after `patience` seconds, and return when all its processes are gone.
+
+        When cancelled meanwhile it ends everything at once.
+        """
         if self._process is None:
             return
         self._family |= _descendants(self._process.pid)
-        if self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(patience):
-                    await self._process.wait()
-            except TimeoutError:
-                self._family |= _descendants(self._process.pid)
-                self._process.kill()
-                await self._process.wait()
-        await self._end_family(patience)
+        try:
+            if self._process.returncode is None:
+                self._process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        await self._process.wait()
+            await self._until_alone(patience)
+        finally:
+            self._kill()
+        await self._process.wait()
+        await self._until_alone(patience)
 
-    async def _end_family(self, patience: float) -> None:
-        """Wait for what it had started: all of it ends with the bot; what doesn't in time is ended here."""
+    def _kill(self) -> None:
+        """End the process and all that it had started, without asking."""
+        assert self._process is not None  # noqa: S101  # only called once it was started
+        if self._process.returncode is None:
+            self._family |= _descendants(self._process.pid)
+            self._process.kill()
+        for pid in self._left():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _left(self) -> list[int]:
+        return [pid for pid, born in self._family.items() if _born(pid) == born]
+
+    async def _until_alone(self, patience: float) -> None:
+        """Wait that long for what it had started, which ends when it does."""
         deadline = asyncio.get_running_loop().time() + patience
-        while left := [pid for pid, born in self._family.items() if _born(pid) == born]:
-            if asyncio.get_running_loop().time() > deadline:
-                for pid in left:
-                    os.kill(pid, signal.SIGKILL)
-                deadline += patience
+        while asyncio.get_running_loop().time() < deadline:
+            if not self._left():
+                return
             await asyncio.sleep(0.02)
 
 

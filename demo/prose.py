@@ -29,6 +29,7 @@ _MARK_ITALIC = "\ufdd2\\1\ufdd3"
 _BOLD = re.compile("\ufdd0(.*?)\ufdd1")
 _ITALIC = re.compile("\ufdd2(.*?)\ufdd3")
 _KEPT = re.compile(f"{_MARK}(\\d+){_MARK}")
+Block = tuple[int, list[str]] | None  # lines taken, lines shown; None where no such block begins
 _NARROWEST = 8  # columns that a table's cell keeps
 
 
@@ -72,78 +73,90 @@ class Prose:
 
     def _block(self, lines: list[str], at: int, width: int) -> tuple[int, list[str]]:
         """Return how many lines of Markdown the block here takes, and the lines that it becomes."""
-        line = lines[at]
-        if fence := _FENCE.match(line):
-            return self._fence(lines, at, fence[1], width)
-        if line.lstrip().startswith("<details"):
-            return self._fold(lines, at, width)
-        if line.startswith(">"):
-            taken = _while(lines, at, r">")
-            inside = list(self._blocks([re.sub(r"^> ?", "", each) for each in taken], width - 2))
-            return len(taken), [f"{self.paint('│', 'dim')} {each}".rstrip() for each in _tidy(inside)]
-        if "|" in line and at + 1 < len(lines) and "|" in lines[at + 1] and _DASHES.match(lines[at + 1]):
-            taken = _while(lines, at, r".*\|")
-            return len(taken), self._table(taken, width)
-        if item := _ITEM.match(line):
-            return self._item(lines, at, item, width)
-        if heading := _HEADING.match(line):
-            return 1, ["", *(self.paint(each, "bold") for each in paint.wrap(_bare(self, heading[1]), width)), ""]
-        if _RULE.match(line):
+        for read in (self._fence, self._fold, self._quote, self._table, self._item, self._heading):
+            if block := read(lines, at, width):
+                return block
+        if _RULE.match(lines[at]):
             return 1, [self.paint("─" * min(width, 20), "dim")]
-        return 1, paint.wrap(self.span(line), width) or [""]
+        return 1, paint.wrap(self.span(lines[at]), width) or [""]
 
-    def _fence(self, lines: list[str], at: int, fence: str, width: int) -> tuple[int, list[str]]:
+    def _fence(self, lines: list[str], at: int, width: int) -> Block:
+        fence = _FENCE.match(lines[at])
+        if fence is None:
+            return None
         end = at + 1
-        while end < len(lines) and not lines[end].strip().startswith(fence):
+        while end < len(lines) and not lines[end].strip().startswith(fence[1]):
             end += 1
-        return end - at + 1, [
-            "    " + self.paint(paint.cut(each, width - 4), "cyan") for each in lines[at + 1 : end]
-        ]
+        shown = [piece for each in lines[at + 1 : end] for piece in paint.fold(each, width - 4)]
+        return end - at + 1, [f"    {self.paint(each, 'cyan')}".rstrip() for each in shown]
 
-    def _fold(self, lines: list[str], at: int, width: int) -> tuple[int, list[str]]:
+    def _fold(self, lines: list[str], at: int, width: int) -> Block:
         """Return a fold as a heading, with its content below when it is open."""
+        if not lines[at].lstrip().startswith("<details"):
+            return None
         end, depth = at, 0
-        while end < len(lines):
+        while end < len(lines) and (depth or end == at):
             depth += lines[end].count("<details") - lines[end].count("</details>")
             end += 1
-            if depth <= 0:
-                break
-        whole = "\n".join(lines[at:end])
-        head = _FOLD.search(whole)
-        inner = whole[head.end() if head else 0 : whole.rfind("</details>")] if "</details>" in whole else ""
-        summary = _bare(self, head["summary"] or "Details") if head else "Details"
+        whole = "\n".join(lines[at:end]).strip().removesuffix("</details>")
+        head = _FOLD.match(whole)
+        summary = (head and head["summary"]) or "Details"
         shown = self.unfold or bool(head and head["open"])
-        title = paint.wrap(f"{'▾' if shown else '▸'} {summary}", width - 2)
+        title = paint.wrap(f"{'▾' if shown else '▸'} {self._bare(summary)}", width - 2)
         out = [self.paint(title[0], "bold"), *(f"  {self.paint(each, 'bold')}" for each in title[1:])]
-        if shown:
-            out += [
-                f"  {each}".rstrip() for each in _tidy(list(self._blocks(inner.split("\n"), width - 2)))
-            ]
+        if shown and head:
+            inner = _tidy(list(self._blocks(whole[head.end() :].split("\n"), width - 2)))
+            out += [f"  {each}".rstrip() for each in inner]
         return end - at, out
 
-    def _item(self, lines: list[str], at: int, item: re.Match[str], width: int) -> tuple[int, list[str]]:
+    def _quote(self, lines: list[str], at: int, width: int) -> Block:
+        taken = _while(lines, at, r">")
+        inside = list(self._blocks([re.sub(r"^> ?", "", each) for each in taken], width - 2))
+        shown = [f"{self.paint('│', 'dim')} {each}".rstrip() for each in _tidy(inside)]
+        return (len(taken), shown) if taken else None
+
+    def _heading(self, lines: list[str], at: int, width: int) -> Block:
+        heading = _HEADING.match(lines[at])
+        if heading is None:
+            return None
+        words = paint.wrap(self._bare(heading[1]), width)
+        return 1, ["", *(self.paint(each, "bold") for each in words), ""]
+
+    def _item(self, lines: list[str], at: int, width: int) -> Block:
+        item = None if _RULE.match(lines[at]) else _ITEM.match(lines[at])
+        if item is None:
+            return None
         more = _while(lines, at + 1, r"\s{2,}(?![-*+]\s|\d+[.)]\s)\S")
         mark = {"": "•", "[ ]": "☐"}.get((item["box"] or "").strip(), "☑")
-        mark = item["mark"] if item["mark"][0].isdigit() else mark
-        first = f"{' ' * len(item['indent'])}{mark} "
+        first = f"{item['indent']}{item['mark'] if item['mark'][0].isdigit() else mark} "
         text = " ".join([item["text"], *(each.strip() for each in more)])
         broken = paint.wrap(self.span(text), width - len(first)) or [""]
-        rest = " " * len(first)
-        return 1 + len(more), [first + broken[0], *(rest + each for each in broken[1:])]
+        return 1 + len(more), [first + broken[0], *(" " * len(first) + each for each in broken[1:])]
 
-    def _table(self, lines: list[str], width: int) -> list[str]:
+    def _bare(self, text: str) -> str:
+        """Return a heading's words without any style of their own, which would end the heading's."""
+        return Prose(Paint(colour=False), self.width).span(text)
+
+    def _table(self, lines: list[str], at: int, width: int) -> Block:
         """Return a table in columns; the widest give way until it fits, and their cells break."""
-        rows = [_cells(line) for line in lines if line is not lines[1]]
+        taken = _while(lines, at, r".*\|")
+        if len(taken) < 2 or not _DASHES.match(taken[1]):
+            return None
+        rows = [_cells(line) for line in (taken[0], *taken[2:])]
         count = max(len(row) for row in rows)
         shown = [[self.span(cell) for cell in [*row, *[""] * (count - len(row))]] for row in rows]
-        right = [mark.strip().endswith("-:") or mark.strip().endswith(":") for mark in _cells(lines[1])]
+        right = [mark.strip().endswith(":") for mark in _cells(taken[1])]
         right += [False] * (count - len(right))
         sizes = [max(paint.columns(row[n]) for row in shown) for n in range(count)]
         while sum(sizes) + 3 * (count - 1) > width and max(sizes) > _NARROWEST:
             sizes[sizes.index(max(sizes))] -= 1
         head, *body = shown
-        out = [] if not any(head) else [*self._row(head, sizes, right), "─┼─".join("─" * size for size in sizes)]
-        return ["", *out, *(line for row in body for line in self._row(row, sizes, right)), ""]
+        out = (
+            []
+            if not any(head)
+            else [*self._row(head, sizes, right), "─┼─".join("─" * size for size in sizes)]
+        )
+        return len(taken), ["", *out, *(line for row in body for line in self._row(row, sizes, right)), ""]
 
     def _row(self, cells: list[str], sizes: list[int], right: list[bool]) -> list[str]:
         broken = [paint.wrap(cell, max(size, 1)) or [""] for cell, size in zip(cells, sizes, strict=True)]
@@ -159,11 +172,6 @@ class Prose:
 
 def _mark_bold(found: re.Match[str]) -> str:
     return f"\ufdd0{found[1] or found[2] or ''}\ufdd1"
-
-
-def _bare(prose: Prose, text: str) -> str:
-    """Return a heading's words without any style of their own, which would end the heading's."""
-    return Prose(Paint(colour=False), prose.width).span(text)
 
 
 def _cells(line: str) -> list[str]:

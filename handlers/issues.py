@@ -29,9 +29,7 @@ async def unlabeled(event: sansio.Event, session: AsyncSession, policy: Policy, 
 async def closed(event: sansio.Event, session: AsyncSession, policy: Policy, *_: Any) -> None:
     """Stop work on an issue that nobody wants done any more."""
     del policy
-    issue = payload.issue_event(event.data)
-    if not issue.is_pull_request:
-        await requests.add(session, _ask(event, issue, RequestKind.STOP), event.delivery_id)
+    await _add(event, session, payload.issue_event(event.data), RequestKind.STOP)
 
 
 async def _on_trigger_label(
@@ -43,9 +41,16 @@ async def _on_trigger_label(
     if payload.label_name(event.data).casefold() != wanted.casefold():
         return
     # A bot that adds the label could start work that no person asked for.
-    if issue.is_pull_request or (issue.actor_is_bot and kind is RequestKind.RUN):
+    if issue.actor_is_bot and kind is RequestKind.RUN:
         return
-    await requests.add(session, _ask(event, issue, kind), event.delivery_id)
+    await _add(event, session, issue, kind)
+
+
+async def _add(
+    event: sansio.Event, session: AsyncSession, issue: payload.IssueEvent, kind: RequestKind
+) -> None:
+    if not issue.is_pull_request and issue.installation_id is not None:
+        await requests.add(session, _ask(event, issue, kind), event.delivery_id)
 
 
 def _ask(event: sansio.Event, issue: payload.IssueEvent, kind: RequestKind) -> requests.Ask:

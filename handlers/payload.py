@@ -12,7 +12,7 @@ class MalformedPayload(Exception):
 class IssueEvent:
     """An event on an issue: where, who, and the issue's text as it was at that moment."""
 
-    installation_id: int
+    installation_id: int | None
     repository_id: int
     repository: str
     issue_number: int
@@ -27,7 +27,8 @@ def issue_event(data: Any) -> IssueEvent:
     """Read an `issues` payload; raises MalformedPayload naming the fact that is missing or mistyped."""
     issue = _get(data, "issue", dict)
     return IssueEvent(
-        installation_id=_get(data, "installation.id", int),
+        # Absent when a repository's own webhook points at us, which gives no right to act there.
+        installation_id=_get(data, "installation.id", int) if data.get("installation") else None,
         repository_id=_get(data, "repository.id", int),
         repository=_get(data, "repository.full_name", str),
         issue_number=_get(issue, "number", int),

@@ -1,13 +1,14 @@
-"""Append to the conversation and read it back; nothing is ever changed or taken away."""
+"""Append to the conversation and read it back; nothing is changed, and only whole old ones are forgotten."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock
-from storage.models import Interaction
-from storage.words import InteractionType
+from storage.models import Interaction, Task
+from storage.words import ENDED, InteractionType
 
 
 async def append(
@@ -39,3 +40,15 @@ async def of_task(session: AsyncSession, task_id: str, after: int = 0) -> list[I
         .order_by(Interaction.seq)
     )
     return list(await session.scalars(query))
+
+
+async def prune(session: AsyncSession, before: datetime, most: int = 500) -> int:
+    """Forget that many entries of tasks that ended before that moment, and return how many went."""
+    old = (
+        select(Interaction.id)
+        .join(Task, Task.id == Interaction.task_id)
+        .where(Task.status.in_(ENDED), Task.finished_at < before)
+        .limit(most)
+    )
+    statement = delete(Interaction).where(Interaction.id.in_(old)).returning(Interaction.id)
+    return len((await session.execute(statement)).all())

@@ -86,9 +86,12 @@ async def to_enqueue(session: AsyncSession, limit: int = 100) -> list[Task]:
     return list(await session.scalars(query))
 
 
-async def enqueued(session: AsyncSession, task_id: str) -> None:
-    """Say that the queue has the task's current run."""
-    await change(session, task_id, enqueued_at=clock.now())
+async def enqueued(session: AsyncSession, task_id: str, run: int) -> None:
+    """Say that the queue has that run of the task, unless it was so quick that it is over by now."""
+    moment = clock.now()
+    await session.execute(
+        update(Task).where(Task.id == task_id, Task.runs == run).values(enqueued_at=moment, updated_at=moment)
+    )
 
 
 async def yield_slot(session: AsyncSession, task_id: str, resume_at: datetime | None, **values: Any) -> None:

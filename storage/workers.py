@@ -61,6 +61,6 @@ async def forget(session: AsyncSession, worker_ids: list[str], ttl_seconds: floa
 
 async def _now(session: AsyncSession) -> datetime:
     """Return the database's time: hosts' clocks differ by more than a beat."""
-    moment = await session.scalar(select(func.now(type_=UtcTime)))
+    moment: datetime | None = await session.scalar(select(func.now(type_=UtcTime)))
     assert moment is not None  # noqa: S101  # a SELECT of one value has one row
     return moment

@@ -55,6 +55,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield address
 
 
+@pytest.fixture
+def postgresql_url(postgresql: AddressOf) -> Iterator[str]:
+    """Return the address of an empty PostgreSQL database."""
+    with _made(postgresql, "template1") as address:
+        yield address
+
+
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an SQLite file at this version's schema, to be copied."""

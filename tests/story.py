@@ -11,9 +11,11 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
+import psycopg
+from psycopg.rows import dict_row
 
 from demo.claude import server as claude_server
 from demo.claude.script import Play, Script
@@ -52,12 +54,21 @@ class Story:
     async def start(self) -> None:
         """Start `python -m bot serve` and wait until it is ready."""
         with self.log.open("ab") as log:
+            if "DATABASE_URL" in self.environment:
+                await self.run("migrate", log)
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bot", "serve", env=self.environment, cwd=CHECKOUT, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
         async with aiohttp.ClientSession() as http:
             await self.until(lambda: _ready(http, self.url), 30)
+
+    async def run(self, command: str, log: IO[bytes]) -> None:
+        """Run a command of the bot to its end."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", command, env=self.environment, cwd=CHECKOUT, stdout=log, stderr=log
+        )
+        assert await process.wait() == 0, self.tail()
 
     async def kill(self) -> None:
         """Do what `kill -9` does to the server process; its worker must notice by itself."""
@@ -76,7 +87,7 @@ class Story:
         return code
 
     async def until(self, condition: Any, seconds: float = 60) -> Any:
-        """Return the first true answer of an async condition; fails with the bot's log when there is none."""
+        """Return the first true answer of a condition; fails with the bot's log when there is none."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -90,17 +101,20 @@ class Story:
         """Return the end of the bot's log."""
         return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
 
-    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        """Read the bot's own SQLite file."""
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """Read the bot's own database."""
+        if url := self.environment.get("DATABASE_URL"):
+            with psycopg.connect(url, row_factory=dict_row) as postgresql:
+                return list(postgresql.execute(query.replace("?", "%s"), values))
         path = self.root / "data" / "journeyman.sqlite"
         with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:
             connection.row_factory = sqlite3.Row
             return list(connection.execute(query, values))
 
-    async def ended(self, issue: Issue, seconds: float = 120, tasks: int = 1) -> sqlite3.Row:
+    async def ended(self, issue: Issue, seconds: float = 120, tasks: int = 1) -> Any:
         """Return the issue's newest task once so many of its tasks have ended and that is shown."""
 
-        async def look() -> sqlite3.Row | None:
+        async def look() -> Any:
             found = self.rows(
                 "SELECT t.* FROM tasks t JOIN sessions s ON s.id = t.session_id "
                 "WHERE s.issue_number = ? ORDER BY t.created_at DESC", issue.number,

@@ -8,8 +8,8 @@ import pytest
 
 from storage import repositories
 from storage.database import Database
-from storage.models import Request
-from storage.words import RequestKind
+from storage.models import Delivery, Request
+from storage.words import DeliveryState, RequestKind
 from tests.webhook_post import Hook, labeled, receiving
 
 
@@ -103,7 +103,18 @@ async def test_closing_the_issue_stops(hook: Hook) -> None:
     closed = labeled(action="closed")
     del closed["label"]
     assert await _asked(hook, closed) == [RequestKind.STOP]
-    assert await _asked(hook, closed | {"issue": closed["issue"] | {"pull_request": {}}}) == [RequestKind.STOP]
+    assert await _asked(hook, closed | {"issue": closed["issue"] | {"pull_request": {}}}) == [
+        RequestKind.STOP
+    ]
+
+
+async def test_a_repository_hook_asks_for_nothing(hook: Hook) -> None:
+    """What a repository's own webhook tells gives no right to act there: it is stored, and no Request."""
+    assert await _asked(hook, labeled(installation=None)) == []
+    without = labeled()
+    del without["installation"]
+    assert await _asked(hook, without) == []
+    assert {row.state for row in await hook.rows(Delivery)} == {DeliveryState.HANDLED}
 
 
 async def test_an_issue_of_a_deleted_account_is_read(hook: Hook) -> None:

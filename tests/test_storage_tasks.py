@@ -145,7 +145,9 @@ async def test_a_task_that_waits_is_handed_over_when_its_time_comes(database: Da
         (due,) = await tasks.to_enqueue(session)
     assert (due.id, due.runs) == (task.id, task.runs + 1)
     async with database.transaction() as session:
-        await tasks.enqueued(session, task.id)
+        await tasks.enqueued(session, task.id, task.runs)
+        assert [one.id for one in await tasks.to_enqueue(session)] == [task.id], "an earlier run is no news"
+        await tasks.enqueued(session, task.id, task.runs + 1)
         assert await tasks.to_enqueue(session) == []
 
 
@@ -168,6 +170,7 @@ async def test_one_issue_has_one_open_session(database: Database) -> None:
         await a_session(database, 5)
     await a_session(database, 6)
     async with database.transaction() as session:
+        await sessions.change(session, first.id, branch="journeyman/issue-5-x")
         await sessions.end(session, first.id)
     second = await a_session(database, 5)
     async with database.reading() as session:

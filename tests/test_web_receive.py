@@ -264,13 +264,13 @@ async def test_a_handler_that_raises_parks_its_delivery_alone(hook: Hook) -> Non
     """A payload that no handler can read is 202, PARKED with its reason, without a Request; others flow."""
     odd = [labeled(repository=None), labeled(issue={"number": True}), labeled(sender={"id": 10**30})]
     huge = labeled(repository={"id": 2**70, "full_name": "acme/shop"})
-    bodies = [*odd, huge, labeled(), labeled(installation=None)]
+    bodies = [*odd, huge, labeled(), labeled(label={"name": "bug"})]
     statuses = await asyncio.gather(*(hook.post(body, id_=str(number)) for number, body in enumerate(bodies)))
     assert statuses == [202] * 6
     rows = {row.id: row for row in await hook.rows(Delivery)}
     states = [rows[str(number)].state for number in range(6)]
     parked, handled = DeliveryState.PARKED, DeliveryState.HANDLED
-    assert states == [parked, parked, parked, parked, handled, parked]
+    assert states == [parked, parked, parked, parked, handled, handled]
     assert "repository.id is not int" in str(rows["0"].error)
     assert [request.delivery_id for request in await hook.rows(Request)] == ["4"]
 

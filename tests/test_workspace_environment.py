@@ -247,6 +247,26 @@ async def test_unbuildable_project_is_found_by_path(
     assert result.output == "7\n"
 
 
+async def test_pins_that_break_the_build_cost_only_the_rebuild(
+    sandbox: Sandbox, tmp_path: Path, index: tiny_index.TinyIndex
+) -> None:
+    """Where the tests pin a version that the build can't use, each tree gets the files of the first build."""
+    index.files.clear()
+    index.add("pytest", "9.0", {"pytest.py": ""})
+    index.add("tiny_helper", "0.9", {"tiny_helper.py": "raise ImportError('too old to build with')\n"})
+    index.add("tiny_helper", "1.0", {"tiny_helper.py": ""})
+    folder = await tree(sandbox, tmp_path, {**PACKAGE, "requirements-dev.txt": "tiny_helper==0.9\n"})
+    kept = environments(sandbox, tmp_path, f"{index.url}/simple")
+    made = await kept.prepare(1, folder)
+    assert "can't be built again" in made.note
+    copy = await kept.instance(made, folder.parent / "env")
+    assert await kept.reinstall(copy, folder) == ["thing_version.py"]
+    result = await inside(
+        sandbox, folder, copy, "cd / && python -c 'import thing; print(thing.thing_version.version)'"
+    )
+    assert result.output == "built\n"
+
+
 async def test_missing_python_blocks(sandbox: Sandbox, tmp_path: Path) -> None:
     """A Python that the host doesn't have is named before anything is made."""
     folder = await tree(

@@ -161,10 +161,12 @@ async def test_bad_input_is_an_error_text(desk: Desk, name: str, given: object) 
     assert "Traceback" not in result.text
 
 
-async def test_relative_path_is_answered_with_the_absolute_one(desk: Desk) -> None:
-    """The error names the path to use."""
-    result = await desk.tools.run(EDITOR, {"command": "view", "path": "./src/a.py"})
-    assert result == ToolOutcome("The path ./src/a.py is relative; use /workspace/src/a.py.", is_error=True)
+async def test_relative_path_starts_at_the_tree(desk: Desk) -> None:
+    """Claude's own documentation writes `primes.py`; the answer names the absolute path."""
+    await desk.tools.run("bash", {"command": "mkdir src && cd src"})
+    made = await desk.tools.run(EDITOR, {"command": "create", "path": "./src/a.py", "file_text": "a = 1\n"})
+    assert made == ToolOutcome("The file /workspace/src/a.py was created.", is_error=False)
+    assert (await desk.edit("view", "src/a.py")).text == "     1\ta = 1"
 
 
 async def test_view_shows_lines_with_numbers(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import requests, sessions, tasks
@@ -49,7 +50,10 @@ class Dispatcher:
         """Dispatch until cancelled."""
         while True:
             self._wanted.clear()
-            await self.once()
+            try:
+                await self.once()
+            except Exception:
+                log.exception("dispatch.failed")  # the database may be away; the next scan tries again
             self._scanned()
             try:
                 async with asyncio.timeout(SCAN_SECONDS):
@@ -65,17 +69,30 @@ class Dispatcher:
             ready = await tasks.to_enqueue(session)
             owners = {task.id: await sessions.get(session, task.session_id) for task in ready}
         for task in ready:
-            await self._hand_over(task, owners[task.id])
+            try:
+                await self._hand_over(task, owners[task.id])
+            except Exception:
+                log.exception("task.not_handed_over", task=task.id)  # it stays due, and others get theirs
 
     async def _dispatch_some(self) -> bool:
         async with self._database.reading() as session:
             if not await requests.waiting(session, limit=1):
                 return False  # most scans find nothing, and should not take the write lock for it
+        done = 0
         async with self._database.transaction() as session:
-            waiting = await requests.waiting(session)
-            for request in waiting:
-                outcome = await self._dispatch(session, request)
+            for request in await requests.waiting(session):
+                try:
+                    async with session.begin_nested():
+                        outcome = await self._dispatch(session, request)
+                except IntegrityError:
+                    # Another worker was faster with this issue; what it did is to be seen by the next scan.
+                    log.info("request.postponed", request=request.id)
+                    continue
+                except (TypeError, ValueError, LookupError) as problem:
+                    log.exception("request.failed", request=request.id)  # it must not hold up the others
+                    outcome = f"failed: {problem}"
                 await requests.dispatched(session, request.id, outcome)
+                done += 1
                 log.info(
                     "request.dispatched",
                     request=request.id,
@@ -84,7 +101,7 @@ class Dispatcher:
                     repository=request.repository,
                     issue=request.issue_number,
                 )
-        return bool(waiting)
+        return done > 0
 
     async def _dispatch(self, session: AsyncSession, request: Request) -> str:
         if request.repository_id is None or request.issue_number is None:
@@ -140,7 +157,7 @@ class Dispatcher:
         else:
             await self._queue.enqueue(task.id, task.runs, str(owner.repository_id or owner.repository))
         async with self._database.transaction() as session:
-            await tasks.enqueued(session, task.id)
+            await tasks.enqueued(session, task.id, task.runs)
 
 
 def _closes(request: Request) -> bool:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -25,6 +27,7 @@ POLL_SECONDS = 0.2
 VERSION = "1"
 # With fewer threads than tasks + 32, name look-ups wait behind threads blocked on an absent database.
 SPARE_THREADS = 32
+LONGEST_PAUSE_SECONDS = 60.0
 
 # (task id, number of its run) → whether this run goes on
 Advance = Callable[[str, int], Awaitable[bool]]
@@ -50,6 +53,7 @@ class Engine:
         self._running = 0  # workflows in this process
         self._held = 0  # those that wait at a checkpoint for the process to go
         self._changed = asyncio.Condition()
+        self._mine: set[str] = set()  # ids of the workflows in this process
         self._run: Callable[[str, int], Awaitable[None]] | None = None
 
     async def start(self) -> None:
@@ -86,20 +90,33 @@ class Engine:
 
         @DBOS.workflow(name="task", max_recovery_attempts=1000)
         async def task(task_id: str, run: int) -> None:
+            name = f"{task_id}.{run}"
+            self._mine.add(name)
             await self._count(running=1)
             try:
                 while await advance(task_id, run):
                     continue
             finally:
+                self._mine.discard(name)
                 await self._count(running=-1)
 
         return task
 
     async def _one(self, task_id: str, run: int) -> bool:
-        if self._stopping.is_set():
-            await self._count(held=1)
-            await asyncio.Future()  # the process is about to go; the row stays PENDING for the next one
-        return await self._advance(task_id, run)
+        pause = 1.0
+        while not self._stopping.is_set():
+            try:
+                return await self._advance(task_id, run)
+            except Exception:
+                # To DBOS an error is the end of a workflow, and the task would be stranded.
+                log.exception("step.not_done", task=task_id, run=run, again_in_seconds=pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        await self._count(held=1)
+        await asyncio.Future()  # the process is about to go; the row stays PENDING for the next one
+        return False
 
     async def _count(self, running: int = 0, held: int = 0) -> None:
         async with self._changed:
@@ -118,6 +135,35 @@ class Engine:
         assert self._run is not None  # noqa: S101  # `start` came first
         with SetWorkflowID(f"{task_id}.{run}"), SetEnqueueOptions(queue_partition_key=repository):
             await DBOS.enqueue_workflow_async(QUEUE, self._run, task_id, run)  # type: ignore[arg-type]
+
+    async def recover(self, executor_ids: list[str]) -> None:
+        """Let the unfinished runs of dead processes be taken up by whoever has a free slot.
+
+        Repeating is harmless: a run that was taken up belongs to its new process.
+        """
+        await asyncio.to_thread(DBOS._recover_pending_workflows, executor_ids)  # noqa: SLF001  # all there is
+
+    async def unheld(self) -> set[str]:
+        """Return the runs that are this process's by the table, and that it does not run."""
+        rows = await DBOS.list_workflows_async(
+            status="PENDING", executor_id=self._executor_id, load_input=False, load_output=False
+        )
+        return {row.workflow_id for row in rows} - self._mine
+
+    async def resume(self, name: str) -> None:
+        """Queue a run again that this process was given and never heard of."""
+        for row in await DBOS.list_workflows_async(workflow_ids=[name], load_input=False):
+            await DBOS.resume_workflow_async(name, queue_name=row.queue_name)
+
+    async def forget(self, before: datetime, most: int = 500) -> int:
+        """Delete that many runs that ended before that moment, and return how many went."""
+        rows = await DBOS.list_workflows_async(
+            status=["SUCCESS", "ERROR", "CANCELLED"], completed_before=before.isoformat(),
+            limit=most, load_input=False, load_output=False,
+        )  # fmt: skip
+        if rows:
+            await DBOS.delete_workflows_async([row.workflow_id for row in rows])
+        return len(rows)
 
     async def drain(self, seconds: float) -> None:
         """Start nothing new and give steps in flight that long to reach their checkpoint."""

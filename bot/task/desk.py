@@ -38,7 +38,7 @@ WORKSPACE = "/workspace"
 HOME = "/home/agent"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workshop:
     """What the desks of one process share."""
 
@@ -46,6 +46,13 @@ class Workshop:
     sandbox: Sandbox
     mirrors: Mirrors
     environments: Environments
+    sound: bool = False  # whether the sandbox could be built in this process
+
+    async def check(self) -> None:
+        """Raise SandboxUnavailable when commands can't be run safely here; once sound, it stays so."""
+        if not self.sound:
+            await self.sandbox.probe()
+            self.sound = True
 
     def mirror(self, work: Work) -> Mirror:
         """Return the repository's mirror, fetched when the task was prepared."""

@@ -1,5 +1,6 @@
 """Say what happens in each phase of a task, with the rooms that do it."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ class Phases:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._desks: dict[str, Desk] = {}
+        self._warming: dict[str, asyncio.Task[None]] = {}
         self._preparation = Preparation(means.shop, self._desk)
 
     def table(self) -> Mapping[str, Step]:
@@ -74,7 +76,7 @@ class Phases:
 
     async def prepare(self, work: Work) -> None:
         """Fetch the code, make the environment, write the first message."""
-        await self._means.shop.sandbox.probe()
+        await self._means.shop.check()
         await self._preparation.run(work, self._means.forge_of(work.session))
 
     async def converse(self, work: Work) -> None:
@@ -82,17 +84,30 @@ class Phases:
         if work.task.status is not TaskState.RUNNING:
             await work.move(TaskState.RUNNING, progress="working on it")
         desk = await self._desk(work)
+        if work.id not in self._warming:
+            self._warming[work.id] = asyncio.create_task(self._warm(work, desk))
         model = work.task.model or self._means.settings.model
         await Conversation(self._means.claude, work, desk, self._caps(work), model).step()
 
     async def prove(self, work: Work) -> None:
         """Run the proof, and go on as its verdict says."""
-        desk, settings = await self._desk(work), self._means.settings
-        reviewer = Reviewer(work, desk, self._caps(work))
+        desk = await self._desk(work)
+        if work.id in self._warming:
+            await asyncio.wait([self._warming[work.id]])
+        await self._proving(work, desk).run(Reviewer(work, desk, self._caps(work)).proof_failed)
+
+    def _proving(self, work: Work, desk: Desk) -> Proving:
+        settings = self._means.settings
         model = settings.test_model or work.task.model or settings.model
         seconds = (settings.test_timeout, settings.regression_timeout)
-        proving = Proving(self._means.claude, work, desk, self._caps(work), model, seconds)
-        await proving.run(reviewer.proof_failed)
+        return Proving(self._means.claude, work, desk, self._caps(work), model, seconds)
+
+    async def _warm(self, work: Work, desk: Desk) -> None:
+        """Buy the baseline early; what goes wrong here comes up again, and is dealt with, in the proof."""
+        try:
+            await self._proving(work, desk).warm()
+        except (UserFault, WorldFault) as problem:
+            log.info("baseline.not_warmed", task=work.id, why=str(problem))
 
     async def deliver(self, work: Work) -> None:
         """Push the proven work, open the pull request, say the last word."""
@@ -178,6 +193,9 @@ class Phases:
         return desk
 
     async def _clear(self, work: Work) -> None:
+        if (warming := self._warming.pop(work.id, None)) is not None:
+            warming.cancel()
+            await asyncio.wait([warming])
         desk = self._desks.pop(work.id, None)
         if desk is None and work.task.base_sha is not None:
             desk = await Desk.open(self._means.shop, work)

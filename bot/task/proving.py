@@ -51,6 +51,18 @@ class Proving:
         self._shown = ""
         self._bench = TaskBench(desk, desk.shop.root(work) / "proof", self._wanted.working_directory)
 
+    async def warm(self) -> None:
+        """Run the suite on the base commit, beside the conversation; the proof then need not wait for it."""
+        bench = TaskBench(
+            self._desk, self._desk.shop.root(self._work) / "baseline", self._wanted.working_directory
+        )
+        try:
+            runner = await self._runner(self._desk.base)
+            if runner is not None:
+                await self._baseline(bench, self._desk.base, runner)
+        finally:
+            await bench.close()
+
     async def run(self, failed: Callable[[Reason, str, Sequence[str]], Awaitable[None]]) -> None:
         """Prove the tree as it is; `failed` gets reason, sentence and facts when it does not hold."""
         await self._work.move(TaskState.TESTING, progress="testing the change")
@@ -98,7 +110,7 @@ class Proving:
         self._shown = runner.shown if runner else ""
         before, tests = None, []
         if runner is not None:
-            before = await self._baseline(base, runner)
+            before = await self._baseline(self._bench, base, runner)
             tests = await self._tests(tree, runner)
         return await proof.prove(
             self._bench, base=base, result_tree=tree, runner=runner, generated=tests, baseline=before,
@@ -111,7 +123,7 @@ class Proving:
         contents = await self._desk.quarantine.read_all(base, wanted, MOST_DIFF)
         return detect.runner(files, contents.get, self._wanted.test, self._wanted.working_directory)
 
-    async def _baseline(self, base: str, runner: Runner) -> SuiteResult:
+    async def _baseline(self, bench: TaskBench, base: str, runner: Runner) -> SuiteResult:
         """Return the suite on the base commit: run once per repository, commit, environment and command."""
         told = [repository_key(self._work), base, self._work.facts.get("environment"), list(runner.command)]
         key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
@@ -119,7 +131,7 @@ class Proving:
             kept = await baselines.find(reading, key)
         if kept is not None:
             return _suite_from(kept)
-        suite = await proof.baseline(self._bench, base, runner, self._settings)
+        suite = await proof.baseline(bench, base, runner, self._settings)
         if suite.complete:
             async with self._work.database.transaction() as writing:
                 await baselines.save(writing, key, dataclasses.asdict(suite))

@@ -138,7 +138,7 @@ class Installation:
             outcome.note += f" The project itself is not installed; its modules are found in `{plan.source}`."
             await self._run("bash", "-c", _CLEAN)
             return
-        rebuilds = await self._backend(plan)
+        rebuilds = await self._backend(plan) and await self._builds_again(plan)
         if not rebuilds:
             await self._restorable()
             outcome.note += " It can't be built again offline, so every tree gets the files of this build."
@@ -159,6 +159,12 @@ class Installation:
             word for word in asked.extra.decode("utf-8", "replace").strip("[] \n").split('"')[1::2] if word
         ]
         return not wanted or (await self._uv("pip", "install", *wanted)).exit_code == 0
+
+    async def _builds_again(self, plan: python_setup.Plan) -> bool:
+        """Try what every tree will need: a version that the tests pin may be one that can't build."""
+        extra = {"UV_NO_CONFIG": "1", **plan.environment}
+        result = await self._run(*renewal("build"), told="uv pip install --offline --editable .", extra=extra)
+        return result.exit_code == 0
 
     async def _venv(self) -> None:
         moved = () if self._sandbox.kind == "bubblewrap" else ("--relocatable",)  # nothing is at TARGET there

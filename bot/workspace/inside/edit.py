@@ -78,12 +78,10 @@ def need(request: dict[str, Any], name: str) -> str:
 
 
 def locate(request: dict[str, Any]) -> str:
-    """Return the absolute path that is meant, with symlinks resolved."""
+    """Return the absolute path that is meant, with symlinks resolved; a relative one starts at the tree."""
     path = need(request, "path")
     if not path or "\0" in path:
         raise RefusedError("`path` is empty or holds a NUL byte.")
-    if not path.startswith("/"):
-        raise RefusedError(f"The path {path} is relative; use {os.path.normpath('/workspace/' + path)}.")
     return os.path.realpath(path)
 
 
