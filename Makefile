@@ -12,7 +12,7 @@ help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(STAMP) ## Tell the whole story once: from a label to a proven pull request (KEEP=1, PORT=n, CLAUDE=real)
-	@KEEP='$(KEEP)' CLAUDE='$(CLAUDE)' $(RUN) -m demo $(if $(PORT),--port $(PORT))
+	@$(RUN) -m demo $(if $(filter command%,$(origin PORT)),--port $(PORT))
 
 test: $(STAMP) ## Run the whole test suite
 	$(RUN) -m pytest -q $(TESTS)
@@ -32,13 +32,13 @@ lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml
 clean: ## Remove what make and the tools have made; the bot's data stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
 
-# One stamp for the whole environment: it is made anew, and completely, when the lock file changes.
+# One stamp for the whole environment: it is brought up to date when the lock file changes.
 $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "make: Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' \
 		|| { echo "make: $(PYTHON) has no venv (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
 	@echo "Installing what requirements.lock names into $(VENV) (once, about a minute)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $(STAMP)

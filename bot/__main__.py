@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from bot import local, logs, replay, sessions, settings, supervisor, worker
 from bot.errors import UserFault
 from bot.words.redaction import Redactor
@@ -30,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(str(problem), USAGE)
     except (UserFault, SchemaMismatch) as problem:
         return _say(str(problem), FAILED)
+    except DBAPIError as problem:
+        return _say(f"the database does not do its part: {str(problem.orig).strip()}", FAILED)
 
 
 def _say(text: str, code: int) -> int:

@@ -1,14 +1,18 @@
 """Read the environment once and refuse what is wrong, naming the variable and the fix."""
 
 import base64
-import binascii
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from bot.errors import UserFault
 
@@ -80,21 +84,24 @@ def _text(value: str) -> str:
     return value.strip()
 
 
-def _whole(least: int) -> Parser:
+def _whole(least: int, most: int = 10**9) -> Parser:
     def parse(value: str) -> int:
         number = int(value)
-        if number < least:
-            raise ValueError(f"must be at least {least}")
+        if not least <= number <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
         return number
 
     return parse
 
 
-def _seconds(value: str) -> float:
-    number = float(value)
-    if not 0 < number < 10**7:
-        raise ValueError("must be a number of seconds above 0")
-    return number
+def _above_zero(unit: str) -> Parser:
+    def parse(value: str) -> float:
+        number = float(value)
+        if not 0 < number < 10**7:
+            raise ValueError(f"must be a number of {unit} above 0")
+        return number
+
+    return parse
 
 
 def _dollars(value: str) -> Decimal:
@@ -140,20 +147,27 @@ def _path(value: str) -> str:
 def _pem(value: str) -> str:
     """Accept what Probot accepts: real or literal newlines, CRLF, or base64 of the whole file."""
     text = value.strip()
-    if "-----BEGIN" not in text:
-        try:
-            text = base64.b64decode(text, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            raise ValueError("must be a PEM private key, or base64 of one") from None
-    text = text.replace("\\n", "\n").replace("\r\n", "\n").strip() + "\n"
-    if "PRIVATE KEY-----" not in text:
-        raise ValueError("must be a PEM private key, or base64 of one")
+    try:
+        if "-----BEGIN" not in text:
+            text = base64.b64decode("".join(text.split()), validate=True).decode()
+        text = text.replace("\\n", "\n").replace("\r\n", "\n").strip() + "\n"
+        is_rsa = isinstance(serialization.load_pem_private_key(text.encode(), password=None), RSAPrivateKey)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it wants a password
+        is_rsa = False
+    if not is_rsa:  # what GitHub gives, and what RS256 needs
+        raise ValueError("must be the App's RSA private key as GitHub gave it: PEM, or base64 of that")
     return text
+
+
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,8}/(s|min|h)", value.strip()):
+        raise ValueError("must be a number of requests per s, min or h, as 60/min")
+    return value.strip()
 
 
 # variable → (field, how to read it)
 VARIABLES: dict[str, tuple[str, Parser]] = {
-    "APP_ID": ("app_id", lambda value: str(int(value))),
+    "APP_ID": ("app_id", lambda value: str(_whole(1, 10**15)(value))),
     "PRIVATE_KEY": ("private_key", _pem),
     "WEBHOOK_SECRET": ("webhook_secrets", _list),
     "ANTHROPIC_API_KEY": ("anthropic_api_key", _text),
@@ -162,7 +176,7 @@ VARIABLES: dict[str, tuple[str, Parser]] = {
     "GITHUB_GRAPHQL_URL": ("github_graphql_url", _url),
     "GITHUB_SERVER_URL": ("github_server_url", _url),
     "HOST": ("host", _text),
-    "PORT": ("port", _whole(0)),
+    "PORT": ("port", _whole(0, 65_535)),
     "WEBHOOK_PATH": ("webhook_path", _path),
     "WEBHOOK_PROXY_URL": ("webhook_proxy_url", _url),
     "DATABASE_URL": ("database_url", _text),
@@ -177,9 +191,9 @@ VARIABLES: dict[str, tuple[str, Parser]] = {
     "JOURNEYMAN_MAX_PAUSES": ("max_pauses", _whole(0)),
     "JOURNEYMAN_TASK_BUDGET_USD": ("task_budget_usd", _dollars),
     "JOURNEYMAN_REPOSITORY_DAILY_BUDGET_USD": ("repository_daily_budget_usd", _dollars),
-    "JOURNEYMAN_TASK_TIMEOUT": ("task_timeout", _seconds),
-    "JOURNEYMAN_TEST_TIMEOUT": ("test_timeout", _seconds),
-    "JOURNEYMAN_REGRESSION_TIMEOUT": ("regression_timeout", _seconds),
+    "JOURNEYMAN_TASK_TIMEOUT": ("task_timeout", _above_zero("seconds")),
+    "JOURNEYMAN_TEST_TIMEOUT": ("test_timeout", _above_zero("seconds")),
+    "JOURNEYMAN_REGRESSION_TIMEOUT": ("regression_timeout", _above_zero("seconds")),
     "JOURNEYMAN_CONCURRENCY": ("concurrency", _whole(1)),
     "JOURNEYMAN_REPOSITORY_CONCURRENCY": ("repository_concurrency", _whole(1)),
     "JOURNEYMAN_SANDBOX": ("sandbox", _one_of("bubblewrap", "none")),
@@ -190,8 +204,8 @@ VARIABLES: dict[str, tuple[str, Parser]] = {
     "JOURNEYMAN_NOTIFY_URL": ("notify_url", _url),
     "JOURNEYMAN_NOTIFY_SECRET": ("notify_secret", _text),
     "JOURNEYMAN_RETENTION_DAYS": ("retention_days", _whole(1)),
-    "JOURNEYMAN_CACHE_GB": ("cache_gb", _seconds),
-    "JOURNEYMAN_API_RATE": ("api_rate", _text),
+    "JOURNEYMAN_CACHE_GB": ("cache_gb", _above_zero("gigabytes")),
+    "JOURNEYMAN_API_RATE": ("api_rate", _rate),
 }
 REQUIRED = ("APP_ID", "PRIVATE_KEY", "WEBHOOK_SECRET", "ANTHROPIC_API_KEY")
 SECRET = (

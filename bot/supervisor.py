@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 # A worker gets this long to reach its checkpoint: more than it gives itself, so only a stuck one is killed.
 STOP_SECONDS = 30.0
+SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -37,8 +38,8 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
                 await schema.upgrade(database)
             else:  # other processes may serve from it: that is `migrate`'s to decide
                 await schema.verify(database)
-            worker = asyncio.create_task(_keep_worker(settings, environ, bell))
             async with server.serving(settings, database, stored=bell.ring):
+                worker = asyncio.create_task(_keep_worker(settings, environ, bell))
                 await stop.wait()
                 log.info("server.stopping")
                 # Deliveries are still taken meanwhile: what they ask for waits in the table.
@@ -61,30 +62,41 @@ async def receive(settings: Settings) -> None:
 
 async def _keep_worker(settings: Settings, environ: Mapping[str, str], bell: Bell) -> None:
     """Start the worker, and again whenever it dies, until cancelled; then let it finish its step."""
-    pause = 0.5
+    loop = asyncio.get_running_loop()
+    pause = SHORTEST_PAUSE_SECONDS
     while True:
-        process = await _start_worker(settings, environ, bell)
-        started = asyncio.get_running_loop().time()
+        started, code = loop.time(), None
         try:
-            code = await process.wait()
-        except asyncio.CancelledError:
-            await _stop_worker(process)
-            raise
-        lived = asyncio.get_running_loop().time() - started
-        pause = 0.5 if lived > LONGEST_PAUSE_SECONDS else min(pause * 2, LONGEST_PAUSE_SECONDS)
+            code = await _one_worker(settings, environ, bell)
+        except OSError:
+            log.exception("worker.not_started")  # out of memory or of processes: it may be better soon
+        lived = loop.time() - started
+        if lived > LONGEST_PAUSE_SECONDS:
+            pause = SHORTEST_PAUSE_SECONDS
         log.error("worker.died", code=code, lived_seconds=round(lived), again_in_seconds=pause)
         await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def _one_worker(settings: Settings, environ: Mapping[str, str], bell: Bell) -> int:
+    process = await _start_worker(settings, environ, bell)
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        await _stop_worker(process)
+        raise
 
 
 async def _start_worker(
     settings: Settings, environ: Mapping[str, str], bell: Bell
 ) -> asyncio.subprocess.Process:
     own = {**environ, "JOURNEYMAN_DATA_DIR": str(settings.data_dir.resolve())}
-    # Started in any other folder, `-m bot` could import a stranger's package.
+    own.pop("JOURNEYMAN_DATA_DIR_FILE", None)
+    # The same folder, since settings may name files by relative paths; but whatever lies there, `-m bot` is us.
+    own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHECKOUT), environ.get("PYTHONPATH")]))
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "worker", "--wake-descriptor", str(bell.worker_end),
-        env=own, cwd=CHECKOUT, pass_fds=(bell.worker_end,), stdin=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
+        sys.executable, "-P", "-m", "bot", "worker", "--wake-descriptor", str(bell.worker_end),
+        env=own, pass_fds=(bell.worker_end,), stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 
 

@@ -76,10 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65_535:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return int(text)
 
 
 async def _interruptible(wishes: Wishes, screen: Screen) -> bool:

@@ -53,13 +53,13 @@ async def run(wishes: Wishes, screen: Screen) -> bool:
     On a failure the temporary folder stays, with the bot's log in it; else nothing is left of the demo.
     """
     root = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="journeyman-demo-"))
-    well = False
+    journey = Journey(wishes, screen, root)
     try:
-        well = await _told(Journey(wishes, screen, root), screen)
+        well = await _told(journey, screen)
     except asyncio.CancelledError:
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
         raise
-    if well:
+    if well or not journey.bot.log.exists():
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
     return well
 
@@ -74,7 +74,8 @@ async def _told(journey: "Journey", screen: Screen) -> bool:
                 return True
         except Trouble as trouble:
             screen.ending("The demo can't go on.", str(trouble), well=False)
-        screen.log(f"The bot's log ends so (the whole of it: {journey.bot.log}):", journey.bot.last_words())
+        if lines := journey.bot.last_words():
+            screen.log(f"The bot's log ends so (the whole of it: {journey.bot.log}):", lines)
     return False
 
 
@@ -194,6 +195,8 @@ class Journey:
             self._unready.discard(event["event"])
             if event["event"] == "server.started":
                 self._world.hook_url = f"http://{LOOPBACK}:{event['port']}{HOOK_PATH}"
+            elif event["event"] == "worker.died" and self._unready:
+                raise Trouble("The bot's worker dies as soon as it starts.")
             elif event["event"] == "sandbox.unavailable":
                 raise Trouble(f"The bot can't build its sandbox on this machine: {event.get('why')}")
 

@@ -14,7 +14,8 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
-_LOG_LINES = 25
+_LOG_LINES = 20
+_TRACE_LINES = 6
 # What a person has set for a bot of their own must not reach this one, nor any key.
 _OURS = re.compile(
     r"(ANTHROPIC|JOURNEYMAN|GITHUB|GH)_.*"
@@ -71,9 +72,9 @@ class Bot:
         return [event for line in whole.splitlines() if (event := _event(line)) is not None]
 
     def last_words(self) -> list[str]:
-        """Return the end of its log, each event as one readable line."""
+        """Return the end of its log in readable lines."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return [_readable(line) for line in lines[-_LOG_LINES:]]
+        return [each for line in lines[-_LOG_LINES:] for each in _readable(line)]
 
     async def stop(self, patience: float) -> None:
         """Ask it to end, end it after `patience` seconds, and return when all its processes are gone.
@@ -153,11 +154,13 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None
 
 
-def _readable(line: str) -> str:
+def _readable(line: str) -> list[str]:
+    """Return an event as one line, the end of its traceback below it."""
     event = _event(line.encode())
     if event is None:
-        return line
-    facts = " ".join(
-        f"{name}={value}" for name, value in event.items() if name not in {"event", "timestamp", "level"}
-    )
-    return f"{str(event.get('timestamp', ''))[11:19]} {event.get('level', '')} {event['event']} {facts}"
+        return [line]
+    left_out = {"event", "timestamp", "level", "exception"}
+    facts = " ".join(f"{name}={value}" for name, value in event.items() if name not in left_out)
+    trace = str(event.get("exception", "")).strip().splitlines()[-_TRACE_LINES:]
+    told = f"{str(event.get('timestamp', ''))[11:19]} {event.get('level', '')} {event['event']} {facts}"
+    return [told.rstrip(), *(f"    {each}" for each in trace)]

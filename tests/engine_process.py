@@ -1,4 +1,4 @@
-"""Run the real engine as a process of its own, which a test may kill: its steps write what they do to a file."""
+"""Run the real engine as a process of its own, which a test may kill; its steps note what they do."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from bot.engine import durable
 from bot.engine.takeover import Takeover
@@ -76,7 +78,7 @@ def journal(folder: Path) -> list[tuple[str, str, int, str]]:
 async def until(folder: Path, *entries: tuple[str, str, int, str]) -> None:
     """Wait until all of these stand in the journal."""
     async with asyncio.timeout(60):
-        while not set(entries) <= set(journal(folder)):
+        while not set(entries) <= set(journal(folder)):  # noqa: ASYNC110  # a file calls nobody
             await asyncio.sleep(0.02)
 
 
@@ -102,7 +104,7 @@ class _Steps:
         step = sum((what, name) == ("end", task) for _, what, _, name in journal(self._folder))
         self._note("start", step, task)
         await asyncio.sleep(0.02)
-        while (self._folder / f"hold-{task}-{step}").exists():
+        while (self._folder / f"hold-{task}-{step}").exists():  # noqa: ASYNC110  # nor does its absence
             await asyncio.sleep(0.02)
         self._note("end", step, task)
         return step + 1 < STEPS
@@ -113,6 +115,7 @@ class _Steps:
 
 
 async def _main(url: str, folder: Path, who: str, beat_seconds: float) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     engine = durable.Engine(_Steps(folder, who).advance, LANES, url, who)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(durable.close)
@@ -133,6 +136,8 @@ async def _main(url: str, folder: Path, who: str, beat_seconds: float) -> None:
                 return
             order = json.loads(line)
             if "drain" in order:
+                sys.stdout.write("done\n")
+                sys.stdout.flush()
                 await engine.drain(order["drain"])
                 return
             await _carry_out(engine, order)

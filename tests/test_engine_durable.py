@@ -89,10 +89,7 @@ async def test_a_stopped_process_ends_at_a_checkpoint(engine_url: str, tmp_path:
     async with working(engine_url, tmp_path) as worker:
         await worker.tell(enqueue=[("one", "a"), ("two", "a")])
         await until(tmp_path, ("local", "start", 1, "one"))
-        assert worker.process.stdin is not None
-        worker.process.stdin.write(b'{"drain": 20}\n')
-        await asyncio.sleep(0.2)  # it must be waiting for the step by then, and may not end before it
-        assert worker.process.returncode is None
+        await worker.tell(drain=20)
         (tmp_path / "hold-one-1").unlink()
         async with asyncio.timeout(30):
             assert await worker.process.wait() == 0, worker.noise_so_far()
