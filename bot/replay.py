@@ -7,11 +7,9 @@ import sys
 from gidgethub import sansio
 
 from bot.settings import Settings
-from bot.web import writer
-from handlers import routes
-from handlers.policy import Policy
+from handlers import hearing, routes
 from storage import database as databases
-from storage import deliveries, schema
+from storage import deliveries, requests, schema
 from storage.words import DeliveryState
 
 
@@ -30,9 +28,8 @@ async def replay(settings: Settings, delivery_id: str) -> bool:
                 sys.stdout.write(f"no delivery {delivery_id}\n")
                 return False
             event = sansio.Event(json.loads(row.payload), event=row.event, delivery_id=row.id)
-            if not routes.takes(routes.router(), event):
-                sys.stdout.write(f"{row.event}: no handler takes this event\n")
-                return True
-            state = await writer.handle(session, routes.router(), event, Policy(label=settings.label))
-    sys.stdout.write(f"{row.event}: {state}\n")
-    return state is DeliveryState.HANDLED
+            (heard,) = await hearing.hear(session, routes.router(), [event], settings.label)
+            await requests.add(session, heard.asks)
+            await deliveries.mark(session, row.id, heard.state, heard.error)
+    sys.stdout.write(f"{row.event}: {heard.state}\n")
+    return heard.state is not DeliveryState.PARKED

@@ -14,7 +14,6 @@ from bot.web.health import Health
 from bot.web.receive import MOST_BYTES, Receiver
 from bot.web.writer import DeliveryWriter
 from handlers import routes
-from handlers.policy import Policy
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -23,7 +22,7 @@ log = structlog.get_logger(__name__)
 @asynccontextmanager
 async def serving(settings: Settings, database: Database, stored: Callable[[], None]) -> AsyncIterator[int]:
     """Serve until the block ends, and hand it the port that was bound."""
-    writer = DeliveryWriter(database, routes.router(), Policy(label=settings.label), stored)
+    writer = DeliveryWriter(database, routes.router(), settings.label, stored)
     writing = asyncio.create_task(writer.run())
     # The signature is over the bytes as sent: nothing is inflated for a stranger.
     runner = web.AppRunner(

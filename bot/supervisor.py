@@ -92,7 +92,7 @@ async def _start_worker(
 ) -> asyncio.subprocess.Process:
     own = {**environ, "JOURNEYMAN_DATA_DIR": str(settings.data_dir.resolve())}
     own.pop("JOURNEYMAN_DATA_DIR_FILE", None)
-    # The same folder, since settings may name files by relative paths; but whatever lies there, `-m bot` is us.
+    # The same folder, since settings may name files by relative paths; whatever lies there, `-m bot` is us.
     own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHECKOUT), environ.get("PYTHONPATH")]))
     return await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "bot", "worker", "--wake-descriptor", str(bell.worker_end),

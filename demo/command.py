@@ -40,11 +40,15 @@ def main(arguments: Sequence[str]) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?" for an emoji
     screen = Screen(sys.stdout)
+    stopped = "Stopped: every process that the demo had started has ended."
     try:
-        return DONE if asyncio.run(_interruptible(wishes, screen)) else FAILED
+        well = asyncio.run(_interruptible(wishes, screen))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        screen.note("Stopped: every process that the demo had started has ended.")
+        screen.note(stopped)
         return INTERRUPTED
+    if well and wishes.keep:
+        screen.note(stopped)
+    return DONE if well else FAILED
 
 
 def obstacle(environ: Mapping[str, str], platform: str) -> str:

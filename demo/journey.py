@@ -146,7 +146,7 @@ class Journey:
 
     async def _end_bot(self) -> None:
         """End the bot; once its work is done it goes at once, and else there is nothing to wait for."""
-        await self.bot.stop(patience=3)
+        await self.bot.stop(patience=2)
 
     async def tell(self) -> None:
         """Let a maintainer open and label an issue, and follow what comes of it to the last word."""

@@ -107,8 +107,9 @@ def _pieces(word: str, width: int) -> list[str]:
     start, end = (found[0], found[-1]) if found else ("", "")
     rest, pieces = _ESCAPE.sub("", word), []
     while columns(rest) > width:
-        breaks = [found.end() for found in _BREAK.finditer(rest) if width // 2 < found.end() <= width]
-        at = breaks[-1] if breaks else width
+        room = len(fold(rest, width)[0])
+        breaks = [found.end() for found in _BREAK.finditer(rest) if room // 2 < found.end() <= room]
+        at = breaks[-1] if breaks else room
         pieces.append(rest[:at])
         rest = rest[at:]
     return [f"{start}{piece}{end}" for piece in [*pieces, rest] if piece]

@@ -7,13 +7,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
+SERVE = (sys.executable, "-m", "bot", "serve")
 _LOG_LINES = 20
 _TRACE_LINES = 6
 # What a person has set for a bot of their own must not reach this one, nor any key.
@@ -43,22 +44,15 @@ class Bot:
     _family: dict[int, str] = field(default_factory=dict)
 
     @property
-    def pid(self) -> int:
-        """The process's id; only valid after `start`."""
-        assert self._process is not None  # noqa: S101  # started before anyone asks
-        return self._process.pid
-
-    @property
     def exit_code(self) -> int | None:
         """How it ended, None while it runs."""
         return self._process.returncode if self._process else None
 
-    async def start(self) -> None:
+    async def start(self, program: Sequence[str] = SERVE) -> None:
         """Start it, in a session of its own so that Ctrl-C reaches it through us alone."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "serve",
-                env=dict(self.environment), cwd=CHECKOUT,
+                *program, env=dict(self.environment), cwd=CHECKOUT,
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 

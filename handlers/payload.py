@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+# A signed payload can hold any number; a column of ours, or one of theirs, ends at this one.
+LARGEST = 2**63 - 1
+
 
 class MalformedPayload(Exception):
     """A signed payload lacks a fact that its event always has; the delivery is parked, not lost."""
@@ -31,7 +34,7 @@ def issue_event(data: Any) -> IssueEvent:
         installation_id=_get(data, "installation.id", int) if data.get("installation") else None,
         repository_id=_get(data, "repository.id", int),
         repository=_get(data, "repository.full_name", str),
-        issue_number=_get(issue, "number", int),
+        issue_number=_get(issue, "number", int, 2**31 - 1),
         actor_id=_get(data, "sender.id", int),
         actor=_get(data, "sender.login", str),
         # https://docs.github.com/en/rest/users: `type` is User, Organization or Bot
@@ -46,6 +49,13 @@ def issue_event(data: Any) -> IssueEvent:
     )
 
 
+def repository_id(data: Any) -> int:
+    """Return the id of the event's repository, 0 when the payload names none."""
+    repository = data.get("repository") if isinstance(data, dict) else None
+    found = repository.get("id") if isinstance(repository, dict) else None
+    return found if isinstance(found, int) and 0 <= found <= LARGEST else 0
+
+
 def label_name(data: Any) -> str:
     """Return the label that this very event is about (not those that the issue has)."""
     name: str = _get(data, "label.name", str)
@@ -57,10 +67,11 @@ def _author(issue: dict[str, Any]) -> str | None:
     return user.get("login") if isinstance(user, dict) else None
 
 
-def _get(data: Any, path: str, kind: type) -> Any:
+def _get(data: Any, path: str, kind: type, largest: int = LARGEST) -> Any:
     value = data
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    if not isinstance(value, kind) or isinstance(value, bool):
+    is_storable = not isinstance(value, int) or 0 <= value <= largest
+    if not isinstance(value, kind) or isinstance(value, bool) or not is_storable:
         raise MalformedPayload(f"the payload's {path} is not {kind.__name__}: {str(value)[:80]!r}")
     return value

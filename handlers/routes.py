@@ -1,6 +1,6 @@
 """Join the handlers into one router; an event that none of them takes is stored and ignored."""
 
-from gidgethub import routing, sansio
+from gidgethub import routing
 
 from handlers import issues
 
@@ -11,8 +11,3 @@ ROUTERS = (issues.router,)
 def router() -> routing.Router:
     """Return the router of every event that Journeyman acts on."""
     return routing.Router(*ROUTERS)
-
-
-def takes(routes: routing.Router, event: sansio.Event) -> bool:
-    """Whether any handler is registered for the event."""
-    return bool(routes.fetch(event))

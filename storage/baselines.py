@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import clock
+from storage import clock, database
 from storage.models import Baseline
 
 
@@ -18,7 +16,8 @@ async def find(session: AsyncSession, key: str) -> dict[str, Any] | None:
 
 async def save(session: AsyncSession, key: str, suite: dict[str, Any]) -> None:
     """Store the suite; a second worker that ran the same one loses nothing."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     await session.execute(
-        insert(Baseline).values(key=key, suite=suite, created_at=clock.now()).on_conflict_do_nothing()
+        database.insert(session, Baseline)
+        .values(key=key, suite=suite, created_at=clock.now())
+        .on_conflict_do_nothing()
     )

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from storage.models import Model
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -40,6 +43,12 @@ class Database:
     async def aclose(self) -> None:
         """Return every connection."""
         await self.engine.dispose()
+
+
+def insert(session: AsyncSession, table: type[Model]) -> sqlite.Insert | postgresql.Insert:
+    """Return the dialect's own INSERT, which knows ON CONFLICT."""
+    make = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return make(table)
 
 
 def default_url(data_dir: Path) -> str:

@@ -1,37 +1,36 @@
 """Remember each webhook once, before it is answered."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import clock
+from storage import clock, database
 from storage.models import Delivery
 from storage.words import DeliveryState
 
 
 class Arrival(NamedTuple):
-    """A verified webhook on its way into the table."""
+    """A verified webhook on its way into the table, and what became of it."""
 
     id: str
     event: str
     action: str | None
     payload: bytes
+    state: DeliveryState = DeliveryState.IGNORED
+    error: str | None = None
 
 
-async def record(session: AsyncSession, arrivals: list[Arrival]) -> set[str]:
+async def record(session: AsyncSession, arrivals: Sequence[Arrival]) -> set[str]:
     """Store the arrivals that are new, and return their ids; the others were stored before."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     moment = clock.now()
-    rows = [
-        {**arrival._asdict(), "state": DeliveryState.IGNORED, "received_at": moment} for arrival in arrivals
-    ]
+    rows = [{**arrival._asdict(), "received_at": moment} for arrival in arrivals]
     # The primary key closes the race of a delivery and its redelivery reaching two processes at once.
-    statement = insert(Delivery).values(rows).on_conflict_do_nothing().returning(Delivery.id)
-    return set((await session.execute(statement)).scalars())
+    statement = database.insert(session, Delivery).on_conflict_do_nothing().returning(Delivery.id)
+    connection = await session.connection()
+    return set((await connection.execute(statement, rows)).scalars()) if rows else set()
 
 
 async def mark(

@@ -3,11 +3,9 @@
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import clock
+from storage import clock, database
 from storage.models import Effect
 
 BEGUN = "begun"
@@ -19,10 +17,9 @@ async def begin(session: AsyncSession, key: str, kind: str, task_id: str | None)
 
     `begun` found again means that an answer was lost: look at the world before acting.
     """
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     moment = clock.now()
     await session.execute(
-        insert(Effect)
+        database.insert(session, Effect)
         .values(key=key, kind=kind, task_id=task_id, state=BEGUN, created_at=moment, updated_at=moment)
         .on_conflict_do_nothing()
     )

@@ -86,7 +86,7 @@ class Request(Model):
     installation_id: Mapped[int | None] = mapped_column(BigInteger)
     repository_id: Mapped[int | None] = mapped_column(BigInteger)
     repository: Mapped[str] = mapped_column(Words)
-    issue_number: Mapped[int | None]
+    issue_number: Mapped[int | None] = mapped_column(BigInteger)
     actor_id: Mapped[int | None] = mapped_column(BigInteger)
     actor: Mapped[str | None] = mapped_column(Words)
     text: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -116,7 +116,7 @@ class Session(Model):
     installation_id: Mapped[int | None] = mapped_column(BigInteger)
     repository_id: Mapped[int | None] = mapped_column(BigInteger)
     repository: Mapped[str] = mapped_column(Words)
-    issue_number: Mapped[int | None]
+    issue_number: Mapped[int | None] = mapped_column(BigInteger)
     project_path: Mapped[str | None] = mapped_column(Words)
     branch: Mapped[str | None] = mapped_column(Words)
     pull_request: Mapped[int | None]

@@ -2,16 +2,21 @@
 
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock
 from storage.models import Repository
 
 
-async def label_of(session: AsyncSession, repository_id: int) -> str | None:
-    """Return the label that starts a task there, when its configuration names one."""
-    row = await session.get(Repository, repository_id)
-    return row.label if row else None
+async def labels(session: AsyncSession, repository_ids: set[int]) -> dict[int, str]:
+    """Return the labels that start a task, of those repositories whose configuration names one."""
+    if not repository_ids:
+        return {}
+    query = select(Repository.id, Repository.label).where(
+        Repository.id.in_(repository_ids), Repository.label.is_not(None)
+    )
+    return {row.id: row.label or "" for row in await session.execute(query)}
 
 
 async def find(session: AsyncSession, repository_id: int) -> Repository | None:

@@ -1,14 +1,13 @@
 """Keep what was asked for until it is done: the outbox between hearing and doing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import clock
+from storage import clock, database
 from storage.models import Request
 from storage.words import RequestKind
 
@@ -17,13 +16,13 @@ from storage.words import RequestKind
 class Ask:
     """One thing asked for: who, where, what, and the text as it was at that moment.
 
-    `cause` names the event in the world (not the delivery that told of it), so that the same event told
-    twice under two delivery ids is one Request.
+    `cause` is its natural key: the same cause asked twice (a replayed delivery) is one Request.
     """
 
     cause: str
     kind: RequestKind
     repository: str
+    delivery_id: str | None = None
     repository_id: int | None = None
     installation_id: int | None = None
     issue_number: int | None = None
@@ -32,12 +31,14 @@ class Ask:
     text: dict[str, Any] = field(default_factory=dict)
 
 
-async def add(session: AsyncSession, ask: Ask, delivery_id: str | None = None) -> bool:
-    """Store the Request; False when its cause was already there."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    values = {**vars(ask), "delivery_id": delivery_id, "created_at": clock.now()}
-    statement = insert(Request).values(**values).on_conflict_do_nothing().returning(Request.id)
-    return (await session.execute(statement)).scalar_one_or_none() is not None
+async def add(session: AsyncSession, asks: Sequence[Ask]) -> None:
+    """Store the Requests whose cause is not there yet."""
+    if not asks:
+        return
+    moment = clock.now()
+    rows = [{**vars(ask), "created_at": moment} for ask in asks]
+    connection = await session.connection()
+    await connection.execute(database.insert(session, Request).on_conflict_do_nothing(), rows)
 
 
 async def waiting(session: AsyncSession, limit: int = 100) -> list[Request]:

@@ -159,7 +159,7 @@ async def want_cancel(session: AsyncSession, session_id: str, why: str) -> list[
 async def unwanted(session: AsyncSession, task_ids: list[str]) -> dict[str, str]:
     """Return those of the given tasks that someone wants stopped, with why."""
     query = select(Task.id, Task.cancel_wanted).where(Task.id.in_(task_ids), Task.cancel_wanted.is_not(None))
-    return {task_id: why or "" for task_id, why in (await session.execute(query)).tuples()}
+    return {row.id: row.cancel_wanted or "" for row in await session.execute(query)}
 
 
 async def set_facts(session: AsyncSession, task_id: str, **facts: Any) -> None:

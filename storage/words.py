@@ -1,4 +1,4 @@
-"""Name the words that the database and the API keep (docs/contract: section 4)."""
+"""Name the words that the database and the API keep; they never change their meaning."""
 
 from enum import StrEnum
 

@@ -41,7 +41,7 @@ async def _ask(
             cause=cause, kind=kind, repository="acme/shop", repository_id=7, installation_id=3,
             issue_number=issue, actor_id=11, actor="maria", text={"title": "Totals", "event": event},
         )  # fmt: skip
-        await requests.add(session, ask)
+        await requests.add(session, [ask])
 
 
 async def _all(database: Database) -> tuple[list[Session], list[Task], list[str | None]]:

@@ -108,7 +108,7 @@ async def test_a_repository_keeps_its_last_good_configuration(database: Database
     async with database.transaction() as session:
         await repositories.save(session, 7, "acme/shop", "fix-me", {"draft": True})
         await repositories.save(session, 7, "acme/store", None, {})
-        assert await repositories.label_of(session, 8) is None
+        assert await repositories.labels(session, {7, 8}) == {}
     async with database.reading() as session:
         kept = await repositories.find(session, 7)
     assert kept is not None

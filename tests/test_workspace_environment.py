@@ -148,15 +148,38 @@ async def test_environment_is_made_once(
 
 async def test_copies_share_nothing(sandbox: Sandbox, tmp_path: Path, index: tiny_index.TinyIndex) -> None:
     """What a tree's build writes into its copy reaches neither the kept environment nor another copy."""
-    folder = await tree(sandbox, tmp_path, LOOSE)
+    index.add("open_wide", "1.0", {"open_wide.py": "", "late.pth": ""})
+    project = PROJECT + "dependencies = ['open_wide']\n"
+    wide = "import glob, os\nfor file in glob.glob('/opt/env/lib/*/*/open_wide.py'): os.chmod(file, 0o666)\n"
+    files = {**PACKAGE, "pyproject.toml": project, "backend.py": wide + BACKEND}
+    folder = await tree(sandbox, tmp_path, files)
     kept = environments(sandbox, tmp_path, f"{index.url}/simple")
     made = await kept.prepare(1, folder)
-    made_copies = [await kept.instance(made, folder.parent / name) for name in ("base", "result")]
-    for file in (path for path in made.path.rglob("*") if path.is_file() and not path.is_symlink()):
-        below = file.relative_to(made.path)
-        nodes = {(root / below).stat().st_ino for root in (made.path, *(copy.path for copy in made_copies))}
-        assert len(nodes) == 3
-    assert all(copy.path.stat().st_uid == folder.stat().st_uid for copy in made_copies)
+    assert made.action == "build"
+    copies_made = [await kept.instance(made, folder.parent / name) for name in ("base", "result")]
+    before = [_contents(root) for root in (made.path, copies_made[0].path)]
+    mounts = (Mount(folder, "/workspace", writable=True), *copies_made[1].mounts(writable=True))
+    hostile = """cd /opt/env
+        find . -type f | while read -r one; do echo x >> "$one"; : > "$one"; chmod 777 "$one"; done
+        find . -type l | while read -r one; do ln -sfn /etc/passwd "$one"; done
+        find . -name 'pytest.py' -execdir sh -c 'echo x > y; mv y "$0"' {} ';'
+        find . -name '*.pth' -delete; touch new; cat lib/*/*/pytest.py
+    """
+    result = await sandbox.run(Command(("bash", "-c", hostile), mounts))
+    assert result.output.endswith("x\n")
+    assert [_contents(root) for root in (made.path, copies_made[0].path)] == before
+    assert all(copy.path.stat().st_uid == folder.stat().st_uid for copy in copies_made)
+
+
+def _contents(root: Path) -> dict[str, object]:
+    """Return what is at every path below a folder, and who may do what with it."""
+    return {
+        str(path.relative_to(root)): (
+            path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None,
+            path.lstat().st_mode,
+        )
+        for path in root.rglob("*")
+    }
 
 
 async def test_configured_commands_run(sandbox: Sandbox, tmp_path: Path, index: tiny_index.TinyIndex) -> None:

@@ -13,6 +13,7 @@ from bot.errors import Blocked
 from bot.task import history
 from bot.task.budget import OutOfBudget
 from bot.task.desk import Desk
+from bot.task.human import WordKind
 from bot.task.reviewer import Reviewer
 from bot.task.work import Caps, Entry, Phase, Work
 from bot.workspace.tools import TOOLS
@@ -22,6 +23,9 @@ from storage.words import InteractionType, Reason
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_STEPS = 10
+# A history that could not be summed up is worth another try when it has grown by this much.
+COMPACT_AGAIN = 1.2
+GO_ON = "The conversation so far was summed up. Go on from where the summary ends."
 FINISH_TAKEN = "Taken down. The service now runs the tests on the original code and on yours."
 
 
@@ -58,15 +62,22 @@ class Conversation:
         messages = history.messages(entries)
         tokens = size.prompt(prompts.load("system"), TOOLS, messages, _anchor(entries))
         try:
-            if tokens > compact.TRIGGER_TOKENS and compact.possible(messages):
-                await self._compact(messages, tokens)
-            else:
-                purse = self._work.account(self._caps).paying(self._claude, "step", tokens)
-                await self._take(await purse.ask(self._question(messages)), len(messages))
-        except failures.PromptTooLong:
-            await self._compact(messages, tokens)
+            await self._ask_or_compact(messages, tokens)
         except OutOfBudget as problem:
             await self._work.fail(Reason.OUT_OF_BUDGET, str(problem))
+
+    async def _ask_or_compact(self, messages: Sequence[Any], tokens: int) -> None:
+        threshold = max(compact.TRIGGER_TOKENS, int(self._work.facts.get("uncompacted", 0) * COMPACT_AGAIN))
+        if tokens > threshold and compact.possible(messages) and not await self._compact(messages, tokens):
+            return
+        purse = self._work.account(self._caps).paying(self._claude, "step", tokens)
+        try:
+            await self._take(await purse.ask(self._question(messages)), len(messages))
+        except failures.PromptTooLong:
+            if problem := await self._compact(messages, tokens):
+                raise Blocked(
+                    f"the conversation has grown too long and could not be summed up: {problem}"
+                ) from None
 
     def _question(self, messages: Sequence[Any]) -> Question:
         return Question(
@@ -81,25 +92,26 @@ class Conversation:
         """Store the answer before anything is done about it; then a crash never buys it again."""
         following = stops.meaning(answer.stop_reason)
         log.info("step.answered", task=self._work.id, stop=answer.stop_reason, calls=len(answer.calls))
-        if following.kind is Kind.CUT:
-            return  # paid for and dropped; the next step asks the same again
+        if following.kind is Kind.CUT:  # paid for and dropped; the same is asked again, after a pause
+            raise failures.Unavailable("The answer of the Claude API ended without a reason.")
         if following.kind is Kind.REFUSED:
             await self._work.fail(Reason.REFUSED, "the model declined to work on this issue")
             return
-        entry = _response(answer, asked)
-        steps = self._work.task.steps + 1
-        if answer.empty:
-            entry[1]["message"]["content"] = []
-        await self._work.append(entry, steps=steps)
+        entries = [_response(answer, asked)]
         if following.kind in (Kind.CONTINUE, Kind.COMPACT) and not answer.calls and following.nudge:
-            await self._work.append((InteractionType.SIMULATED_HUMAN, _word("continuation", following.nudge)))
+            entries.append(_go_on(following.nudge))
+        await self._work.append(*entries, steps=self._work.task.steps + 1)
 
-    async def _compact(self, messages: Sequence[Any], tokens: int) -> None:
-        """Let the API sum the conversation up; its summary starts the history from then on."""
+    async def _compact(self, messages: Sequence[Any], tokens: int) -> str:
+        """Let the API sum the conversation up; its summary starts the history from then on.
+
+        Returns why it could not be, or nothing. The old history stays good then.
+        """
         purse = self._work.account(self._caps).paying(self._claude, "compaction", tokens)
         made = await compact.compact(purse, self._question(messages))
         if made.message is None:
-            raise Blocked(f"the conversation has grown too long and could not be summed up: {made.problem}")
+            await self._work.note(uncompacted=tokens)
+            return made.problem
         content = {
             "message": dict(made.message),
             "usage": made.usage.as_dict(),
@@ -107,35 +119,39 @@ class Conversation:
             "asked": 0,
             "compaction": True,
         }
-        await self._work.append((InteractionType.CLAUDE_RESPONSE, content))
+        # An answer must not be the last message: the API wants someone to have spoken to Claude.
+        await self._work.append((InteractionType.CLAUDE_RESPONSE, content), _go_on(GO_ON))
+        return ""
 
     async def _answer(self, calls: Sequence[history.OpenCall]) -> None:
         """Run the calls one after the other; each is written down before it runs and after."""
-        finished: dict[str, Any] | None = None
+        finishing: list[history.OpenCall] = []
         for call in calls:
-            if call.name == "finish":
-                finished = call.input if isinstance(call.input, dict) else {}
-                await self._work.append(history.result(call.id, call.name, FINISH_TAKEN, is_error=False))
-            elif call.cut:
+            if call.cut:
                 await self._work.append(history.result(call.id, call.name, history.CUT, is_error=True))
+            elif call.name == "finish":
+                finishing.append(call)
             elif call.begun:
                 await self._work.append(
                     history.result(call.id, call.name, history.INTERRUPTED, is_error=True)
                 )
             else:
                 await self._run(call)
-        if finished is not None:
-            await self._finish(finished)
+        if finishing:
+            await self._finish(finishing)
         elif self._work.task.steps % SNAPSHOT_STEPS == 0 or self._desk.snapshot_due:
             await self._desk.snapshot()
 
     async def _run(self, call: history.OpenCall) -> None:
+        await self._desk.ready()  # what a restart took from the tree is told before the call, not of the call
         content = {"id": call.id, "name": call.name, "input": call.input}
         await self._work.append((InteractionType.TOOL_CALL, content))
         outcome = await self._desk.use(call.name, call.input)
         await self._work.append(history.result(call.id, call.name, outcome.text, is_error=outcome.is_error))
 
-    async def _finish(self, said: dict[str, Any]) -> None:
+    async def _finish(self, calls: Sequence[history.OpenCall]) -> None:
+        """Answer the call and go to the proof, together: a crash in between would lose the call."""
+        said = calls[-1].input if isinstance(calls[-1].input, dict) else {}
         await self._work.note(
             finish={
                 "summary": str(said.get("summary") or ""),
@@ -143,7 +159,8 @@ class Conversation:
                 "open_questions": _texts(said.get("open_questions")),
             }
         )
-        await self._work.go_to(Phase.PROVE)
+        results = [history.result(call.id, call.name, FINISH_TAKEN, is_error=False) for call in calls]
+        await self._work.append(*results, phase=Phase.PROVE)
 
     async def _turn_over(self, entries: Sequence[Interaction]) -> None:
         """Claude ended its turn without `finish`: the round is over, and someone must speak."""
@@ -164,8 +181,8 @@ def _response(answer: Answer, asked: int) -> Entry:
     return InteractionType.CLAUDE_RESPONSE, content
 
 
-def _word(kind: str, text: str) -> dict[str, Any]:
-    return {"kind": kind, "text": text}
+def _go_on(text: str) -> Entry:
+    return InteractionType.SIMULATED_HUMAN, {"kind": WordKind.CONTINUATION, "text": text}
 
 
 def _texts(value: Any) -> list[str]:

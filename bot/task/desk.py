@@ -17,13 +17,15 @@ from bot.workspace.mirror import Mirror, Mirrors, folder_name
 from bot.workspace.quarantine import Quarantine
 from bot.workspace.sandbox import Mount, Sandbox
 from bot.workspace.tools import ToolOutcome, Tools
-from storage import snapshots
+from storage import clock, snapshots, tasks
 from storage.models import Interaction
 from storage.words import InteractionType
 
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_SECONDS = 60.0
+# A pack this small is kept again where the tree is the same: fewer calls count as lost after a restart.
+CHEAP_PACK_BYTES = 2**20
 # What running tests and linters leaves behind is nobody's work, also where no .gitignore says so.
 LITTER = (
     "__pycache__/",
@@ -85,6 +87,7 @@ class Desk:
         self._work = work
         self._root = shop.root(work)
         self._tools: Tools | None = None
+        self._laid_out: str | None = None
         self._last_snapshot = time.monotonic()
 
     @classmethod
@@ -116,28 +119,61 @@ class Desk:
         """Go on with the rows as they are now."""
         self._work = work
 
+    async def ready(self) -> None:
+        """Have the tree and the tools as the task left them; quick when they are."""
+        if self._tools is None or not self._is_latest:
+            await self.lay_out()
+            await self.furnish()
+
+    @property
+    def _is_latest(self) -> bool:
+        """Whether the tree is the one that the task worked in last; another worker may have made another."""
+        return self._laid_out is not None and self._laid_out == self._work.facts.get("laid_out")
+
     async def lay_out(self) -> None:
         """Put the tree there: as it was left, else from the last snapshot, else the base commit."""
-        ready = self._root / "tree.ready"
-        if not await asyncio.to_thread(ready.exists):
-            await self.shop.sandbox.remove(self.tree)
-            await self.shop.sandbox.make_dir(self.tree)
-            await self.jail.checkout(self.tree, self.base, tree=await self._restored())
-            await asyncio.to_thread(ready.touch)
+        if self._is_latest or await self._as_left():
+            return
+        await self.shop.sandbox.remove(self.tree)
+        await self.shop.sandbox.make_dir(self.tree)
+        await self._tell_lost()
+        await self.jail.checkout(self.tree, self.base, tree=await self._restored())
+        token = clock.new_id()
+        await self._work.note(laid_out=token)
+        await asyncio.to_thread(self._mark.write_text, token, encoding="utf-8")
+        self._laid_out = token
+
+    @property
+    def _mark(self) -> Path:
+        return self._root / "tree.ready"
+
+    async def _as_left(self) -> bool:
+        """Take up the tree on this disk if it is the task's latest."""
+        if not await asyncio.to_thread(self._mark.exists):
+            return False
+        self._laid_out = await asyncio.to_thread(self._mark.read_text, encoding="utf-8")
+        return self._is_latest
 
     async def _restored(self) -> str | None:
-        """Return the tree of the last snapshot; tells Claude which of its tool calls it does not hold."""
+        """Return the tree of the last snapshot, taken in; None when there was none."""
         async with self._work.database.reading() as reading:
             latest = await snapshots.latest(reading, self._work.id)
-        entries = await self._work.entries()
-        seen = latest.seq if latest else 0
-        lost = [e for e in entries if e.seq > seen and e.interaction_type is InteractionType.TOOL_CALL]
-        if lost:
-            await self._work.append((InteractionType.USER_REQUEST, {"notice": True, "text": _lost(lost)}))
         if latest is None:
             return None
         await self.quarantine.adopt(latest.pack, latest.tree)
         return latest.tree
+
+    async def _tell_lost(self) -> None:
+        """Tell Claude, once, which of its tool calls the last snapshot does not hold."""
+        async with self._work.database.reading() as reading:
+            latest = await snapshots.latest(reading, self._work.id)
+        entries = await self._work.entries()
+        told = [entry.seq for entry in entries if entry.content.get("restored")]
+        seen = max(told[-1] if told else 0, latest.seq if latest else 0)
+        lost = [e for e in entries if e.seq > seen and e.interaction_type is InteractionType.TOOL_CALL]
+        if lost:
+            content = {"notice": True, "restored": True, "text": _lost(lost)}
+            await self._work.append((InteractionType.USER_REQUEST, content))
 
     async def furnish(self) -> None:
         """Give the tree its dependencies: made once per repository and dependency files, then read-only."""
@@ -145,7 +181,9 @@ class Desk:
         if environment.action:
             self._instance = await self.shop.environments.instance(environment, self._root / "env")
             left = await self.shop.environments.reinstall(self._instance, self.tree, mounts=self.jail.lenders)
-            await self._work.note(left_behind=[*self._work.facts.get("left_behind", ()), *left])
+            known = self._work.facts.get("left_behind", [])
+            if new := [name for name in left if name not in known]:
+                await self._work.note(left_behind=[*known, *new])
         self.environment = environment
         if self._work.facts.get("environment") != environment.key:
             await self._work.note(environment=environment.key, environment_note=environment.note)
@@ -183,29 +221,29 @@ class Desk:
 
     async def use(self, name: str, given: Any) -> ToolOutcome:
         """Run one tool call."""
-        if self._tools is None:
-            await self.lay_out()
-            await self.furnish()
+        await self.ready()
         assert self._tools is not None  # noqa: S101  # `furnish` made them
         return await self._tools.run(name, given)
 
     async def snapshot(self) -> str:
         """Keep the tree as it is after the last interaction, and return its id."""
+        await self.lay_out()
         entries = await self._work.entries()
         seq = entries[-1].seq if entries else 0
         exclude = (*LITTER, *self._work.facts.get("left_behind", ()))
         taken = await self.jail.snapshot(self.tree, self.base, exclude)
-        if taken.tree != self._work.task.tree:
-            async with self._work.database.transaction() as writing:
+        await self.quarantine.adopt(taken.pack, taken.tree)  # what git refuses must not be kept either
+        if taken.tree != self._work.task.tree or len(taken.pack) <= CHEAP_PACK_BYTES:
+            async with self._work.writing() as writing:
                 await snapshots.save(writing, self._work.id, seq, taken.tree, taken.pack)
-            await self._work.change(tree=taken.tree)
-        await self.quarantine.adopt(taken.pack, taken.tree)
+                await tasks.change(writing, self._work.id, tree=taken.tree)
+            await self._work.reload()
         self._last_snapshot = time.monotonic()
         return taken.tree
 
     async def salvage(self) -> str | None:
         """Return the id of the tree as it was left, or of the last snapshot; None when work never began."""
-        if await asyncio.to_thread((self._root / "tree.ready").exists):
+        if self._is_latest or await self._as_left():
             return await self.snapshot()
         return self._work.task.tree and await self._restored()
 

@@ -91,9 +91,24 @@ def last_answer(entries: Sequence[Interaction]) -> tuple[int, Interaction] | Non
 
 
 def awaits_answer(entries: Sequence[Interaction]) -> bool:
-    """Whether the last word was not Claude's, so that Claude is to be asked."""
+    """Whether Claude is to be asked: it was spoken to since its last answer, or paused in the middle of it.
+
+    A notice alone asks for nothing, and may not follow an answer directly.
+    """
     last = last_answer(entries)
-    return last is None or last[0] < len(entries) - 1
+    if last is None:
+        return True
+    place, answer = last
+    after = entries[place + 1 :]
+    if not any(_speaks(entry) for entry in after):
+        return answer.content.get("stop_reason") == "pause_turn" and bool(answer.content["message"]["content"])
+    return True
+
+
+def _speaks(entry: Interaction) -> bool:
+    if entry.interaction_type is InteractionType.TOOL_RESULT:
+        return True
+    return entry.interaction_type in _SPOKEN and not entry.content.get("notice")
 
 
 def result(call_id: str, name: str, text: str, *, is_error: bool) -> tuple[InteractionType, dict[str, Any]]:

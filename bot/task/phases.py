@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from bot.claude import prices
 from bot.claude.ask import Claude
-from bot.errors import UserFault, WorldFault
+from bot.errors import JourneymanError, UserFault, WorldFault
 from bot.settings import Settings
 from bot.task.conversation import Conversation
 from bot.task.delivery import Delivery
@@ -18,11 +19,11 @@ from bot.task.portrait import Portraitist
 from bot.task.preparation import Preparation
 from bot.task.proving import Proving
 from bot.task.reviewer import Reviewer
-from bot.task.work import Caps, Phase, Work
+from bot.task.work import Caps, Phase, Superseded, Work
 from bot.words import branch as branches
 from storage import sessions, tasks
 from storage.models import Session
-from storage.words import Reason, TaskState
+from storage.words import ENDED, Reason, TaskState
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,8 @@ class Phases:
         """Let the task in, then hand it to the queue for a slot."""
         admission = await self._means.forge_of(work.session).admit(work)
         configuration = admission.configuration
-        async with work.database.transaction() as writing:
+        prices.tariff(configuration.model or self._means.settings.model)  # refuses what can't be capped, now
+        async with work.writing() as writing:
             await tasks.set_facts(
                 writing, work.id, base=admission.base, author=dict(admission.author),
                 configuration=configuration.model_dump(), title=admission.title, body=admission.body,
@@ -108,6 +110,8 @@ class Phases:
             await self._proving(work, desk).warm()
         except (UserFault, WorldFault) as problem:
             log.info("baseline.not_warmed", task=work.id, why=str(problem))
+        except Exception:
+            log.exception("baseline.not_warmed", task=work.id)
 
     async def deliver(self, work: Work) -> None:
         """Push the proven work, open the pull request, say the last word."""
@@ -119,8 +123,8 @@ class Phases:
         pull = await forge.propose(work, desk.quarantine)
         if pull is not None:
             await work.change_session(pull_request=pull)
-        await forge.finish(work, TaskState.COMPLETED)
-        async with work.database.transaction() as writing:
+        await self._last_word(work, forge, TaskState.COMPLETED)
+        async with work.writing() as writing:
             await tasks.finish(
                 writing, work.id, TaskState.COMPLETED, progress="done",
                 summary=(work.facts.get("finish") or {}).get("summary"),
@@ -133,11 +137,8 @@ class Phases:
         if "kept" not in work.facts:
             await work.note(kept=await self._keep(work, forge))
         status = TaskState(outcome["status"])
-        try:
-            await forge.finish(work, status)
-        except UserFault as problem:
-            log.warning("last_word.unsaid", why=str(problem))  # locked, deleted, uninstalled: nobody to tell
-        async with work.database.transaction() as writing:
+        await self._last_word(work, forge, status)
+        async with work.writing() as writing:
             await tasks.finish(
                 writing, work.id, status, Reason(outcome["reason"]) if outcome["reason"] else None,
                 error_message=outcome["why"], progress="ended",
@@ -146,6 +147,12 @@ class Phases:
             if outcome["reason"] == Reason.REFUSED and not work.task.started_at:
                 await sessions.end(writing, work.session.id)
         await self._clear(work)
+
+    async def _last_word(self, work: Work, forge: Forge, status: TaskState) -> None:
+        try:
+            await forge.finish(work, status)
+        except UserFault as problem:
+            log.warning("last_word.unsaid", why=str(problem))  # locked, deleted, uninstalled: nobody to tell
 
     async def _keep(self, work: Work, forge: Forge) -> str:
         """Push unfinished work to the branch; returns why it could not be kept, or nothing."""
@@ -158,7 +165,9 @@ class Phases:
                 return ""
             await work.note(delivered_tree=tree)
             await self._delivery(work, desk, forge).push(tree, await self._message(work, desk))
-        except (UserFault, WorldFault) as problem:
+        except Superseded:
+            raise
+        except JourneymanError as problem:
             log.warning("work.not_kept", why=str(problem))
             return f"The work could not be kept: {problem}"
         return ""
@@ -188,16 +197,30 @@ class Phases:
     async def _desk(self, work: Work) -> Desk:
         desk = self._desks.get(work.id)
         if desk is None:
+            await self._forget_ended(work)
+            await self._preparation.fetch(work, self._means.forge_of(work.session))
             desk = self._desks[work.id] = await Desk.open(self._means.shop, work)
         desk.attend(work)
         return desk
 
+    async def _forget_ended(self, work: Work) -> None:
+        """Clear the desks of tasks that went on elsewhere and have ended there."""
+        for task_id in list(self._desks):
+            async with work.database.reading() as reading:
+                ended = (await tasks.get(reading, task_id)).status in ENDED
+            if ended:
+                await self._leave(task_id)
+
     async def _clear(self, work: Work) -> None:
-        if (warming := self._warming.pop(work.id, None)) is not None:
+        if not await self._leave(work.id) and work.task.base_sha is not None:
+            await (await Desk.open(self._means.shop, work)).close()
+
+    async def _leave(self, task_id: str) -> bool:
+        """End what goes on beside a task and take its place away; False when this process has none."""
+        if (warming := self._warming.pop(task_id, None)) is not None:
             warming.cancel()
             await asyncio.wait([warming])
-        desk = self._desks.pop(work.id, None)
-        if desk is None and work.task.base_sha is not None:
-            desk = await Desk.open(self._means.shop, work)
+        desk = self._desks.pop(task_id, None)
         if desk is not None:
             await desk.close()
+        return desk is not None

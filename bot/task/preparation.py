@@ -1,13 +1,16 @@
 """Get a task ready to work: the code at its base commit, its dependencies, and the first message."""
 
+import asyncio
 from typing import Any
 
 import structlog
 
 from bot.claude import prompts
+from bot.errors import Blocked
 from bot.task.desk import Desk, Workshop, repository_key
 from bot.task.forge import Forge
 from bot.task.work import Phase, Work
+from bot.workspace.mirror import Mirror
 from bot.workspace.quarantine import Quarantine
 from storage import clock
 from storage.words import InteractionType, TaskState
@@ -17,6 +20,7 @@ log = structlog.get_logger(__name__)
 NOTES_FOR_AGENTS = ("CLAUDE.md", "AGENTS.md")
 MOST_NOTES_BYTES = 40_000
 MOST_TREE_LINES = 1500
+MOST_COMMENT_CHARACTERS = 60_000
 
 
 class Preparation:
@@ -27,16 +31,34 @@ class Preparation:
         self._desk_of = desk_of
 
     async def fetch(self, work: Work, forge: Forge) -> None:
-        """Bring the mirror up to date and settle which commit the task starts from; once per task."""
+        """Bring the mirror up to date and settle which commit the task starts from; once per task.
+
+        A worker that takes a task over may have to fetch that commit too.
+        """
         if work.task.base_sha is not None:
+            if not await self._is_here(work, work.task.base_sha):
+                await self._fetch(work, forge, work.task.base_ref or work.facts["base"])
             return
-        source = await forge.source(work, "read")
+        mirror = await self._fetch(work, forge, work.facts["base"])
         base = work.facts["base"]
-        mirror = await self._shop.mirrors.fetch(
-            repository_key(work), source.url, source.authorization, [base], local=source.local
-        )
         sha = await mirror.resolve(f"refs/heads/{base}")
         await work.change(base_ref=base, base_sha=sha, progress="code fetched")
+
+    async def _is_here(self, work: Work, sha: str) -> bool:
+        mirror = self._shop.mirror(work)
+        if not await asyncio.to_thread(mirror.objects.is_dir):
+            return False
+        try:
+            await mirror.resolve(sha)
+        except Blocked:
+            return False
+        return True
+
+    async def _fetch(self, work: Work, forge: Forge, base: str) -> Mirror:
+        source = await forge.source(work, "read")
+        return await self._shop.mirrors.fetch(
+            repository_key(work), source.url, source.authorization, [base], local=source.local
+        )
 
     async def run(self, work: Work, forge: Forge) -> None:
         """Do the phase; every part of it is repeated harmlessly after a crash."""
@@ -52,6 +74,8 @@ class Preparation:
             first = await self._first_message(work, desk.quarantine)
             content = {"text": first, "shown": _request(work)}
             await work.append((InteractionType.USER_REQUEST, content), iterations=1)
+        if work.facts.get("comments"):
+            await work.note(comments=None)  # they are in the first message, and every step reads the notes
         await work.change(phase=Phase.CONVERSE, progress="working on it")
 
     async def _first_message(self, work: Work, code: Quarantine) -> str:
@@ -62,10 +86,24 @@ class Preparation:
         return prompts.task(
             subject=_subject(work),
             issue=_request(work),
-            comments=[(c["author"], c["text"]) for c in work.facts.get("comments", ())],
+            comments=_latest([(c["author"], c["text"]) for c in work.facts.get("comments") or ()]),
             instructions=[(name, text.decode("utf-8", "replace")) for name, text in notes.items()],
             tree=_listing(files),
         )
+
+
+def _latest(comments: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the comments that fit, the latest ones rather than the first, with a word on those left out."""
+    kept: list[tuple[str, str]] = []
+    room = MOST_COMMENT_CHARACTERS
+    for author, text in reversed(comments):
+        room -= len(text)
+        if room < 0:
+            break
+        kept.insert(0, (author, text))
+    if left := len(comments) - len(kept):
+        kept.insert(0, ("journeyman", f"({left} earlier comments are not shown)"))
+    return kept
 
 
 def _request(work: Work) -> str:

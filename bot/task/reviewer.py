@@ -53,7 +53,7 @@ class Reviewer:
 
     async def replies(self, entries: Sequence[Interaction]) -> None:
         """Answer a turn that ended without `finish`: a new round, or the end when nothing moves."""
-        still = await self._count_round()
+        still = await self._count_round(entries)
         await self._next_round(await self._decide(entries, ended_turn=True, still_rounds=still))
 
     async def proof_failed(self, reason: Reason, sentence: str, facts: Sequence[str]) -> None:
@@ -61,26 +61,25 @@ class Reviewer:
         if self._work.facts.get("last_chance") or self._work.task.iterations >= self._caps.iterations:
             await self._work.fail(reason, " ".join([sentence, *facts[:1]]))
             return
-        still = await self._count_round()
         entries = await self._work.entries()
+        still = await self._count_round(entries)
         decision = await self._decide(entries, facts, error=sentence.rstrip("."), still_rounds=still)
         if decision.word is None:
             await self._work.fail(reason, " ".join([sentence, *facts[:1]]))
             return
-        await self._next_round(decision)
-        await self._work.change(phase=Phase.CONVERSE)
+        await self._next_round(decision, phase=Phase.CONVERSE)
 
     async def limit_reached(self, why: str) -> None:
         """End the conversation; work that exists gets its proof, once."""
         await self._limit(why)
 
-    async def _next_round(self, decision: Decision) -> None:
+    async def _next_round(self, decision: Decision, **values: Any) -> None:
         if decision.word is None:
             await self._limit("nothing moved any more")
         elif self._work.task.iterations >= self._caps.iterations:
             await self._limit(f"the limit of {self._caps.iterations} rounds is reached")
         else:
-            await self._say(decision.word, iterations=self._work.task.iterations + 1)
+            await self._say(decision.word, iterations=self._work.task.iterations + 1, **values)
 
     async def _limit(self, why: str) -> None:
         tree = await self._desk.snapshot()
@@ -109,14 +108,15 @@ class Reviewer:
         await self._work.speak(entry, **values)
         log.info("human.spoke", kind=word.kind)
 
-    async def _count_round(self) -> int:
-        """Return how many rounds in a row ended with the same tree."""
+    async def _count_round(self, entries: Sequence[Interaction]) -> int:
+        """Return how many rounds in a row ended with the same tree; a repetition counts none twice."""
+        facts, end = self._work.facts, entries[-1].seq
+        if facts.get("round_end") == end:
+            return int(facts["still_rounds"])
         tree = self._work.task.tree
-        still = (
-            self._work.facts.get("still_rounds", 0) + 1 if self._work.facts.get("round_tree") == tree else 0
-        )
-        await self._work.note(round_tree=tree, still_rounds=still)
-        return still
+        still = facts.get("still_rounds", 0) + 1 if facts.get("round_tree") == tree else 0
+        await self._work.note(round_tree=tree, still_rounds=still, round_end=end)
+        return int(still)
 
     async def _decide(
         self, entries: Sequence[Interaction], shown: Sequence[str] = (), **told: Any

@@ -8,13 +8,10 @@ import structlog
 from gidgethub import routing, sansio
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from handlers import routes
-from handlers.policy import Policy
-from storage import deliveries
+from handlers import hearing
+from storage import deliveries, requests
 from storage.database import Database
-from storage.words import DeliveryState
 
 log = structlog.get_logger(__name__)
 
@@ -37,19 +34,22 @@ class _Waiting:
     def id(self) -> str:
         return str(self.event.delivery_id)
 
-    def arrival(self) -> deliveries.Arrival:
-        return deliveries.Arrival(self.id, self.event.event, self.event.data.get("action"), self.document)
+    def arrival(self, became: hearing.Heard) -> deliveries.Arrival:
+        action = self.event.data.get("action")
+        return deliveries.Arrival(
+            self.id, self.event.event, action, self.document, became.state, became.error
+        )
 
 
 class DeliveryWriter:
     """One writer that groups commits: a durable answer costs a share of one fsync (docs/architecture.md)."""
 
     def __init__(
-        self, database: Database, router: routing.Router, policy: Policy, stored: Callable[[], None]
+        self, database: Database, router: routing.Router, label: str, stored: Callable[[], None]
     ) -> None:
         self._database = database
         self._router = router
-        self._policy = policy
+        self._label = label
         self._stored = stored
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
 
@@ -112,26 +112,10 @@ class DeliveryWriter:
                 waiting.new.set_exception(NotStored("the database did not take the delivery"))
 
     async def _commit(self, batch: list[_Waiting]) -> set[str]:
-        first = {waiting.id: waiting for waiting in reversed(batch)}
+        fresh = list({waiting.id: waiting for waiting in reversed(batch)}.values())
         async with self._database.transaction() as session:
-            new = await deliveries.record(session, [waiting.arrival() for waiting in batch])
-            for waiting in batch:
-                is_first = waiting.id in new and first[waiting.id] is waiting
-                if is_first and routes.takes(self._router, waiting.event):
-                    await handle(session, self._router, waiting.event, self._policy)
+            heard = await hearing.hear(session, self._router, [one.event for one in fresh], self._label)
+            became = list(zip(fresh, heard, strict=True))
+            new = await deliveries.record(session, [one.arrival(what) for one, what in became])
+            await requests.add(session, [ask for one, what in became if one.id in new for ask in what.asks])
         return new
-
-
-async def handle(
-    session: AsyncSession, router: routing.Router, event: sansio.Event, policy: Policy
-) -> DeliveryState:
-    """Let the handlers make Requests of a stored delivery; one that raises leaves it PARKED, no more."""
-    state, error = DeliveryState.HANDLED, None
-    try:
-        async with session.begin_nested():
-            await router.dispatch(event, session, policy)
-    except Exception as problem:  # the boundary: a bug in a handler must not lose the delivery
-        log.exception("delivery.parked", delivery=event.delivery_id, gh_event=event.event)
-        state, error = DeliveryState.PARKED, f"{type(problem).__name__}: {problem}"
-    await deliveries.mark(session, str(event.delivery_id), state, error)
-    return state

@@ -66,7 +66,7 @@ def _read(files: Mapping[str, bytes]) -> Declared:
             _safe([*_tool_requirements(tool), *script.tests, *_lines(setup_cfg, "tests_require")])
         ),
         tox_requirements=tuple(_safe(_tox(files.get("tox.ini"), tool))),
-        backend=tuple(_safe(build.get("requires") or ["setuptools", "wheel"])),
+        backend=tuple(_safe(build.get("requires", ["setuptools", "wheel"]))),
         locked=tuple(sorted(_locked(files))),
     )
 

@@ -132,12 +132,14 @@ class Environments:
         return await asyncio.to_thread(self._kept, key)
 
     async def instance(self, environment: Environment, target: Path) -> Instance:
-        """Copy an environment, without hard links, to a folder that one tree's commands may own.
+        """Return an environment for one tree: a copy where the tree's build writes into it, else itself.
 
-        Made below a folder of `Sandbox.make_dir`, it belongs to the same user as the tree beside it.
+        Made below a folder of `Sandbox.make_dir`, a copy belongs to the same user as the tree beside it.
         """
+        if environment.action != "build":
+            return Instance(environment, environment.path)
         await self._sandbox.make_dir(target)
-        await copies.copy(environment.path, target)
+        await copies.lend(environment.path, target)
         return Instance(environment, target)
 
     async def reinstall(
@@ -153,11 +155,16 @@ class Environments:
         if not environment.action:
             return []
         inside = (
-            *instance.mounts(writable=True), *mounts,
+            *instance.mounts(writable=environment.action == "build"), *mounts,
             Mount(tree_dir, "/workspace", writable=True), Mount(Path(uv.find_uv_bin()), "/opt/uv/uv"),
         )  # fmt: skip
         variables = {**installation.environment(), **environment.variables, "UV_NO_CONFIG": "1"}
-        variables |= {"UV_CACHE_DIR": "/tmp/uv", "UV_LINK_MODE": "copy", "TMPDIR": "/tmp"}  # noqa: S108 - the sandbox's own
+        variables |= {
+            "UV_CACHE_DIR": "/tmp/uv",
+            "UV_LINK_MODE": "copy",
+            "TMPDIR": "/tmp",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }  # noqa: S108 - the sandbox's own
         cwd = str(PurePosixPath("/workspace", environment.working_directory))
         result = await self._sandbox.run(
             Command(installation.renewal(environment.action), inside, cwd, variables, Limits(seconds=seconds))

@@ -152,7 +152,7 @@ class Installation:
 
     async def _backend(self, plan: python_setup.Plan) -> bool:
         """Install what builds the project, so that it can be built again without a network."""
-        if (await self._uv("pip", "install", *plan.backend)).exit_code != 0:
+        if plan.backend and (await self._uv("pip", "install", *plan.backend)).exit_code != 0:
             return False
         asked = await self._run("python", "-c", _BACKEND, extra=plan.environment)
         wanted = [

@@ -22,7 +22,7 @@ TOOLS: list[dict[str, Any]] = [  # the cached prompt prefix begins with these by
     {
         "name": FINISH,
         "description": "Say that the work is complete and hand it over for proof and review. Call it once, "
-        "alone, when the change is made and you have run what can be run. Questions go in plain text.",
+        "alone, when the change is made and you have run what can be run.",
         "input_schema": {
             "type": "object",
             "properties": {
