@@ -28,7 +28,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until SIGTERM or SIGINT; raises AlreadyRunning when the data directory is taken."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    # Private conversations and code lie here.
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     stop = stop_signal()
     with Lock(settings.data_dir / "server.lock"):
         database = databases.connect(settings.database_url or databases.default_url(settings.data_dir))

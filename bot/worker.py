@@ -89,8 +89,7 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
             return OnGitHub(outside)
 
         shop = await workshop(settings)
-        if database.is_sqlite:  # elsewhere, other workers may share the data directory
-            await leftovers.clear(shop, database)
+        await leftovers.clear(shop, database)  # the data directory is ours alone: we hold its lock
         interruptions = Interruptions(database)
         phases = Phases(
             Means(settings=settings, claude=claude, shop=shop, forge_of=forge_of, portraits=portraits)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from bot.errors import UserFault
 
@@ -32,10 +32,24 @@ class Paths(_Part):
     deny: list[str] = [".github/workflows/**"]
 
 
+def _inside(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/") or not path.isprintable() or not path:
+        raise ValueError("must be a folder of the repository, relative to its root")
+    return path
+
+
+def _rising(pair: list[int]) -> list[int]:
+    if pair[0] > pair[1]:
+        raise ValueError("the first number must not be larger than the second")
+    return pair
+
+
 class Human(_Part):
     """How the simulated human speaks."""
 
-    cadence: Annotated[list[Annotated[int, Field(ge=1, le=50)]], Field(min_length=2, max_length=2)] = [3, 5]
+    cadence: Annotated[
+        list[Annotated[int, Field(ge=1, le=50)]], Field(min_length=2, max_length=2), AfterValidator(_rising)
+    ] = [3, 5]
     max_pauses: Annotated[int, Field(ge=0, le=50)] | None = None
 
 
@@ -48,7 +62,7 @@ class Configuration(_Part):
     budget_usd: Annotated[float, Field(gt=0, le=1000)] | None = None
     setup: list[str] | None = None
     test: str | None = None
-    working_directory: str = "."
+    working_directory: Annotated[str, AfterValidator(_inside)] = "."
     network: list[str] = []
     allow: Allow = Allow()
     proof: Literal["required", "preferred", "off"] = "required"
@@ -67,12 +81,13 @@ class Configuration(_Part):
 
 def parse(text: str) -> Configuration:
     """Return the configuration; raises Misconfigured with line and column."""
-    if len(text.encode()) > MOST_BYTES:
+    if len(text.encode("utf-8", "replace")) > MOST_BYTES:
         raise Misconfigured(f"the file is larger than {MOST_BYTES // 1024} KiB")
     try:
+        anchor = _anchor(text)
+        if anchor is not None:
+            raise Misconfigured(f"{_at(anchor)}anchors and aliases are not allowed")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if _aliased(text):
-            raise Misconfigured("anchors and aliases are not allowed")
         data = yaml.safe_load(text)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
@@ -91,8 +106,12 @@ def parse(text: str) -> Configuration:
         raise Misconfigured(f"{_at(_mark(node, first['loc']))}{_words(first)}") from None
 
 
-def _aliased(text: str) -> bool:
-    return any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader))
+def _anchor(text: str) -> Any:
+    """Return the place of the first anchor or alias: a few of them can stand for gigabytes."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if getattr(event, "anchor", None) is not None:
+            return event.start_mark
+    return None
 
 
 def _words(error: Any) -> str:

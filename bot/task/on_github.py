@@ -1,5 +1,6 @@
 """Carry a task's outside on GitHub: who may, where the code is, and the pull request."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 
@@ -62,6 +63,7 @@ class OnGitHub:
         repository = await reads.repository(installation, repo)
         if repository.archived:
             raise Blocked(f"the repository {repository.full_name} is archived and read-only")
+        await self._follow(work, repository)
         configuration, complaint = await self._configuration(installation, repository)
         await self._check_role(installation, work, configuration)
         issue = await reads.issue(installation, repo, number)
@@ -100,7 +102,8 @@ class OnGitHub:
             known = await repositories.find(reading, repository.id)
         try:
             text = await reads.configuration(installation, repository.full_name, repository.default_branch)
-            found = configurations.parse(text) if text is not None else Configuration()
+            # A hostile file takes the parser a second, which the loop does not have.
+            found = await asyncio.to_thread(configurations.parse, text) if text is not None else Configuration()
         except (configurations.Misconfigured, faults.Invalid) as problem:
             last_good = Configuration.model_validate(known.configuration) if known else Configuration()
             return last_good, str(problem)
@@ -121,9 +124,20 @@ class OnGitHub:
         if role < needed:
             raise Refused(needed.name.lower(), role.name.lower())
 
+    async def _follow(self, work: Work, repository: reads.Repository) -> None:
+        """Go along with a rename; another repository under the old name is none of ours."""
+        if repository.id != work.session.repository_id:
+            raise Blocked(f"{work.session.repository} is another repository now; ours has moved away")
+        if repository.full_name != work.session.repository:
+            log.info("repository.renamed", was=work.session.repository, now=repository.full_name)
+            await work.change_session(repository=repository.full_name)
+
     async def source(self, work: Work, access: str) -> Source:
         """Say where the code is; before a push the person's role is checked once more."""
         installation, repo, _ = self._where(work)
+        if access == "write":
+            await self._follow(work, await reads.repository(installation, repo))
+            repo = work.session.repository
         if access == "write" and work.task.cancel_wanted is None:
             configuration = Configuration.model_validate(work.facts.get("configuration", {}))
             await self._check_role(installation, work, configuration, fresh=True)
@@ -163,7 +177,11 @@ class OnGitHub:
             ledger=self._means.ledger, task_id=work.id,
         )  # fmt: skip
         await work.change_session(pull_request=pull.number)
-        await showing.proof(pull.number)
+        await work.note(proposed=pull.number)  # from here on the task can only end well
+        try:
+            await showing.proof(pull.number)
+        except UserFault as problem:
+            log.warning("proof.not_shown", why=str(problem))  # a permission that is not there; the body has it
         if work.task.requester:
             await pulls.add_assignees(installation, repo, pull.number, [work.task.requester])
         return pull.number

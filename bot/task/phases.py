@@ -21,11 +21,13 @@ from bot.task.proving import Proving
 from bot.task.reviewer import Reviewer
 from bot.task.work import Caps, Phase, Superseded, Work
 from bot.words import branch as branches
-from storage import sessions, tasks
+from storage import clock, sessions, tasks
 from storage.models import Session
 from storage.words import ENDED, Reason, TaskState
 
 log = structlog.get_logger(__name__)
+
+KEEP_SECONDS = 3600.0  # so long may the world keep us from keeping unfinished work
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,8 @@ class Phases:
         except Superseded:
             raise
         except JourneymanError as problem:
+            if isinstance(problem, WorldFault) and not _in_vain(work):
+                raise  # the work is worth waiting for, and the last word could not be said now either
             log.warning("work.not_kept", why=str(problem))
             return f"The work could not be kept: {problem}"
         return ""
@@ -224,3 +228,8 @@ class Phases:
         if desk is not None:
             await desk.close()
         return desk is not None
+
+
+def _in_vain(work: Work) -> bool:
+    world = work.facts.get("world")
+    return bool(world) and clock.now().timestamp() - world["since"] > KEEP_SECONDS

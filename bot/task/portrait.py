@@ -1,6 +1,8 @@
 """Draw the facts that the words need from a task's rows."""
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.settings import Settings
@@ -21,6 +23,10 @@ from bot.workspace.objects import Objects
 from storage import charges, test_cases
 from storage.models import Interaction, TestCase
 from storage.words import ENDED, InteractionType, Reason, TaskState, TestState
+
+# A shorter one is over before anyone looks at the clock.
+LONG_WAIT_SECONDS = 120.0
+_STOPPED = re.compile(r"@([A-Za-z0-9_-]+(?:\[bot\])?) (.+)", re.DOTALL)
 
 PLACES = ("prepare", "converse", "prove", "deliver")
 POINTS = {
@@ -59,12 +65,15 @@ class Portraitist:
         async with work.database.reading() as reading:
             cost = await charges.spent_by_task(reading, task.id)
         state = ending or task.status
+        waits, until = _waits(work)
+        stopper, why = _stopped(str(outcome.get("why") or ""), state)
         return TaskFacts(
             id=task.id, state=state, requester=task.requester or "", requester_id=task.requester_id,
             created_at=task.created_at, updated_at=task.updated_at, started_at=task.started_at,
             model=task.model or self._settings.model, cost_usd=cost, budget_usd=task.budget_usd,
             reason=reason if state is TaskState.FAILED else None, paused_by=task.paused_by,
-            detail=" ".join(filter(None, (str(outcome.get("why") or ""), str(work.facts.get("kept") or "")))),
+            cancelled_by=stopper, waiting_for=waits, waiting_until=until,
+            detail=" ".join(filter(None, (why, str(work.facts.get("kept") or "")))),
             progress=task.progress, steps=task.steps, max_steps=self._settings.max_steps,
             iterations=task.iterations, max_iterations=self._settings.max_iterations,
             pauses=task.pauses, max_pauses=self._settings.max_pauses,
@@ -106,6 +115,22 @@ class Portraitist:
             look_at=tuple(said.get("look_at") or ()),
             open_questions=tuple(said.get("open_questions") or ()),
         )
+
+
+def _waits(work: Work) -> tuple[str, datetime | None]:
+    """Return whom the task waits for, and until when if that is known and not soon."""
+    world = work.facts.get("world")
+    if not world or work.facts.get("away_since") is None:
+        return "", None
+    until = datetime.fromtimestamp(world["until"], UTC)
+    told = world["until"] - work.facts["away_since"] >= LONG_WAIT_SECONDS
+    return str(world["for"]), until if told else None
+
+
+def _stopped(why: str, state: TaskState) -> tuple[str, str]:
+    """Return who stopped the task and how, from the words that dispatch kept: "@LOGIN closed the issue"."""
+    found = _STOPPED.fullmatch(why) if state is TaskState.CANCELLED else None
+    return (found[1], found[2]) if found else ("", why)
 
 
 def conversation(entries: Sequence[Interaction], requester: str, source: str) -> list[InteractionFacts]:

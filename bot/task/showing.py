@@ -1,6 +1,7 @@
 """Keep what people see of one task on GitHub in step with what is."""
 
 import asyncio
+import dataclasses
 import hashlib
 from contextlib import suppress
 
@@ -77,7 +78,7 @@ class Showing:
 
     async def _say_log(self) -> None:
         """Post the conversation; pages that are full never change again, so this edits the last one."""
-        work = await Work.load(self._work.database, self._work.id)
+        work = await Work.load(self._work.database, self._work.id, transcript=self._work.transcript)
         entries = await work.entries()
         if not entries:
             return
@@ -96,7 +97,8 @@ class Showing:
             if number < len(pages) and str(number) in posted:
                 continue
             await self._comment("log", f"log-{work.id}-{number}", body)
-            posted = {**posted, str(number): True}
+            if number < len(pages):  # it is full now; before, more could still come into it
+                posted = {**posted, str(number): True}
         if posted != work.facts.get("log_pages", {}):
             await work.note(log_pages=posted)
 
@@ -128,7 +130,16 @@ class Showing:
         """Post the one new comment that says how it ended."""
         work = self._work
         task, tests = await self._portraits.task(work, ending), await self._portraits.tests(work)
+        task = dataclasses.replace(task, log_url=await self._log_url())
         await self._comment("final", f"fin-{work.id}", final.comment(self._session, task, tests))
+
+    async def _log_url(self) -> str:
+        """Return where the conversation begins, nothing when it is not posted yet."""
+        effect = await self._ledger.find(f"log-{self._work.id}-1")
+        if effect is None or not effect.external_id:
+            return ""
+        where = f"{self._session.server_url}/{self._repo}/issues/{self._number}"
+        return f"{where}#issuecomment-{effect.external_id}"
 
     async def complaint(self, words: str) -> None:
         """Say once per repository and problem what is wrong with its configuration."""

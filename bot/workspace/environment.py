@@ -158,13 +158,7 @@ class Environments:
             *instance.mounts(writable=environment.action == "build"), *mounts,
             Mount(tree_dir, "/workspace", writable=True), Mount(Path(uv.find_uv_bin()), "/opt/uv/uv"),
         )  # fmt: skip
-        variables = {**installation.environment(), **environment.variables, "UV_NO_CONFIG": "1"}
-        variables |= {
-            "UV_CACHE_DIR": "/tmp/uv",
-            "UV_LINK_MODE": "copy",
-            "TMPDIR": "/tmp",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }  # noqa: S108 - the sandbox's own
+        variables = {**installation.environment(), **installation.OFFLINE, **environment.variables}
         cwd = str(PurePosixPath("/workspace", environment.working_directory))
         result = await self._sandbox.run(
             Command(installation.renewal(environment.action), inside, cwd, variables, Limits(seconds=seconds))

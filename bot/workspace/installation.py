@@ -21,6 +21,14 @@ PLAN = "/opt/plan"
 LEFT_BEHIND = f"{TARGET}/.left-behind"
 _LOG_LINES = 40
 
+# What a tree's own build finds beside `environment`: nothing of it stays in the environment or the tree.
+OFFLINE = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+    "UV_CACHE_DIR": "/tmp/uv",  # noqa: S108
+    "UV_LINK_MODE": "copy",
+    "UV_NO_CONFIG": "1",
+}
 # Keeps what set-up left in the tree (node_modules, built modules), for the trees of later runs.
 _KEEP = f"""
 git ls-files --others -z | grep -zvE '(^|/)(__pycache__|\\.pytest_cache)/' > "$TMPDIR/left" || exit 0

