@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from bot import local, logs, replay, sessions, settings, supervisor, worker
-from bot.errors import UserFault
+from bot.errors import JourneymanError
 from bot.words.redaction import Redactor
 from storage import database as databases
 from storage import schema
@@ -30,8 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         return asyncio.run(command(given))
     except settings.SettingsError as problem:
         return _say(str(problem), USAGE)
-    except (UserFault, SchemaMismatch) as problem:
+    except (JourneymanError, SchemaMismatch) as problem:
         return _say(str(problem), FAILED)
+    except KeyboardInterrupt:
+        return _say("interrupted", FAILED)
     except DBAPIError as problem:
         return _say(f"the database does not do its part: {str(problem.orig).strip()}", FAILED)
 

@@ -6,12 +6,15 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from sqlalchemy import select
+
 from bot import worker
 from bot.claude.ask import Claude
 from bot.errors import UserFault
 from bot.lock import Lock
 from bot.settings import Settings
 from bot.task import configuration as configurations
+from bot.task import leftovers
 from bot.task.configuration import Configuration
 from bot.task.forge import Forge
 from bot.task.interruption import Interruptions
@@ -24,7 +27,7 @@ from bot.workspace.mirror import Mirrors
 from storage import clock, schema, sessions, tasks
 from storage import database as databases
 from storage.database import Database
-from storage.models import Session
+from storage.models import Session, Task
 from storage.words import ENDED, TaskKind, TaskState
 
 
@@ -33,8 +36,8 @@ async def run(settings: Settings, clone: Path, issue: str, base: str | None) -> 
 
     Uncommitted changes of the clone play no part: work starts at the branch's last commit.
     """
-    clone = clone.expanduser().resolve()
-    if not clone.is_dir():
+    clone = await asyncio.to_thread(lambda: clone.expanduser().resolve())
+    if not await asyncio.to_thread(clone.is_dir):
         raise UserFault(f"--repo {clone} is not a folder")
     own = replace(settings, data_dir=settings.data_dir / "local" / _key(clone))
     own.data_dir.mkdir(parents=True, exist_ok=True)
@@ -46,7 +49,9 @@ async def run(settings: Settings, clone: Path, issue: str, base: str | None) -> 
 
 async def _run(settings: Settings, database: Database, clone: Path, issue: str, base: str | None) -> bool:
     shop = await worker.workshop(settings)
-    await shop.sandbox.probe()
+    await shop.check()
+    await _abandon(database)
+    await leftovers.clear(shop, database)
     wanted = base or await shop.mirrors.default_branch(str(clone), None, local=True)
     if wanted is None:
         raise UserFault(f"{clone} has no branch checked out: name one with --base")
@@ -70,6 +75,13 @@ async def _run(settings: Settings, database: Database, clone: Path, issue: str, 
         watching = asyncio.create_task(interruptions.run())
         stack.callback(watching.cancel)
         return await _to_the_end(lifecycle, database, await _task(settings, database, clone, issue))
+
+
+async def _abandon(database: Database) -> None:
+    """End what a killed run left: nobody waits for it any more, and this database has no other worker."""
+    async with database.transaction() as writing:
+        for task in await writing.scalars(select(Task).where(Task.status.not_in(ENDED))):
+            await tasks.finish(writing, task.id, TaskState.CANCELLED, error_message="the run was killed")
 
 
 async def _task(settings: Settings, database: Database, clone: Path, issue: str) -> str:

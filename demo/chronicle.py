@@ -99,7 +99,7 @@ class Chronicle:
         elif kind == "tests":
             self.tell(BOT, f"posts the test report: {headline(body)}")
         else:
-            self.tell(BOT, f"has the last word: {_first(re.sub(r'<!--.*?-->', '', body))}")
+            self.tell(BOT, f"has the last word: {_first(body)}")
 
     def _edited(self, asked: Mapping[str, Any], _answer: Any) -> None:
         body = str(asked.get("body", ""))
@@ -165,7 +165,8 @@ class Chronicle:
         elif name == "suite.ran":
             self._say(Line(PROOF, "runs the tests on the code as it was and on the change", tick=True))
         elif not self._scripted and name in _LOGGED_OF_CLAUDE:
-            self.tell(*(part.format_map(_Facts(facts)) for part in _LOGGED_OF_CLAUDE[name]))
+            who, words = _LOGGED_OF_CLAUDE[name]
+            self.tell(who, words.format_map(_Facts(facts)).replace("_", " "))
 
 
 class _Facts(dict[str, Any]):
@@ -182,8 +183,8 @@ _LOGGED = {
     "step.crashed": (BOT, "a step failed and is tried again; see the log"),
 }
 _LOGGED_OF_CLAUDE = {
-    "step.answered": (CLAUDE, "answers, with {calls} tool calls"),
-    "human.spoke": (HUMAN, "speaks: {kind}"),
+    "step.answered": (CLAUDE, "answers; tools that it calls: {calls}"),
+    "human.spoke": (HUMAN, "speaks, for {kind}"),
     "tests.generated": (CLAUDE, "writes tests from the issue: {kept}"),
 }
 
@@ -197,5 +198,7 @@ def _call(name: str, given: Mapping[str, Any]) -> str:
     return f"{verb} {str(given.get('path', '')).removeprefix('/workspace/')}"
 
 
-def _first(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+def _first(body: str) -> str:
+    """Return the first line that a comment shows, links by their words alone."""
+    shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"<!--.*?-->", "", body))
+    return next((line.strip() for line in shown.splitlines() if line.strip()), "")

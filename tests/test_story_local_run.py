@@ -1,4 +1,4 @@
-"""`python -m bot run` does a task on a local clone: the result is a branch, and nothing else of it changes."""
+"""`python -m bot run` does a task on a local clone: the result is a branch, and all else stays as it was."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,8 @@ class Place:
         asked = (
             ("rev-parse", "HEAD"), ("symbolic-ref", "HEAD"), ("status", "--porcelain"), ("diff",),
             ("diff", "--cached"), ("stash", "list"), ("config", "--local", "--list"), ("worktree", "list"),
-            ("for-each-ref", "--exclude=refs/heads/journeyman/*"), ("reflog", "show", "HEAD"),
+            ("for-each-ref", "refs/heads/trunk", "refs/remotes", "refs/tags", "refs/stash"),
+            ("reflog", "show", "HEAD"),
         )  # fmt: skip
         return [await self.git(*arguments) for arguments in asked]
 
@@ -91,7 +92,7 @@ async def place(root: Path, *plays: Play) -> AsyncIterator[Place]:
 
 
 async def test_the_result_is_a_branch_and_the_clone_stays_as_it_was(tmp_path: Path) -> None:
-    """A proven change is on a new branch; work in progress is neither used nor touched; the exit code is 0."""
+    """A proven change is on a new branch; work in progress is neither used nor touched; it exits with 0."""
     async with place(tmp_path, shop.RIGHT) as made:
         clone = tmp_path / "clone"
         (clone / "shop.py").write_text("this is broken and not committed\n")
@@ -113,7 +114,7 @@ async def test_the_result_is_a_branch_and_the_clone_stays_as_it_was(tmp_path: Pa
 
 
 async def test_what_is_not_proven_exits_with_one_and_says_why(tmp_path: Path) -> None:
-    """The reason and the evidence are printed, the work is kept on a branch; the issue may come from stdin."""
+    """Reason and evidence are printed, the work is kept on a branch; the issue may come from stdin."""
     async with place(tmp_path, shop.BREAKING) as made:
         before = await made.seen()
         ended = await made.run("--repo", str(tmp_path / "clone"), "--issue", "-", stdin=ISSUE)
@@ -166,7 +167,7 @@ async def test_a_clone_that_cannot_be_worked_on_is_refused_in_words(
     [
         pytest.param(["--repo", "."], {}, "--issue", id="no issue"),
         pytest.param(["--repo", ".", "--issue", "no/such/file"], {}, "no/such/file", id="no such file"),
-        pytest.param(["--repo", ".", "--issue", "-"], {"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY", id="no key"),
+        pytest.param(["--repo", ".", "--issue", "-"], {"ANTHROPIC_API_KEY": ""}, "API_KEY", id="no key"),
     ],
 )  # fmt: skip
 async def test_wrong_usage_exits_with_two(

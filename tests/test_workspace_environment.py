@@ -270,6 +270,31 @@ async def test_unbuildable_project_is_found_by_path(
     assert result.output == "7\n"
 
 
+async def test_a_build_without_metadata_is_asked_what_it_needs(
+    sandbox: Sandbox, tmp_path: Path, index: tiny_index.TinyIndex
+) -> None:
+    """A project of setup.py alone is built again with what its set-up script requires, offline."""
+    hooks = """
+import sys
+def get_requires_for_build_editable(config_settings=None):
+    return ["tiny_helper"]
+class Legacy:
+    get_requires_for_build_editable = staticmethod(get_requires_for_build_editable)
+    @staticmethod
+    def build_editable(*arguments, **more):
+        import tiny_helper, setuptools.making
+        return setuptools.making.build_editable(*arguments, **more)
+__legacy__ = Legacy
+"""
+    modules = {"build_meta.py": hooks, "making.py": BACKEND, "__init__.py": ""}
+    index.add("setuptools", "99.0", {f"setuptools/{name}": text for name, text in modules.items()})
+    index.add("wheel", "99.0", {"wheel.py": ""})
+    files = {"setup.py": "from setuptools import setup\nsetup()\n", "thing.py": "import thing_version\n"}
+    folder = await tree(sandbox, tmp_path, files)
+    made = await environments(sandbox, tmp_path, f"{index.url}/simple").prepare(1, folder)
+    assert (made.action, made.note) == ("build", "Installed the project, pytest.")
+
+
 async def test_pins_that_break_the_build_cost_only_the_rebuild(
     sandbox: Sandbox, tmp_path: Path, index: tiny_index.TinyIndex
 ) -> None:
@@ -288,6 +313,44 @@ async def test_pins_that_break_the_build_cost_only_the_rebuild(
         sandbox, folder, copy, "cd / && python -c 'import thing; print(thing.thing_version.version)'"
     )
     assert result.output == "built\n"
+
+
+TINY_PYTEST = """
+import importlib, importlib.metadata, os, sys
+alone = "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in os.environ
+for entry in importlib.metadata.entry_points(group="pytest11"):
+    if not alone or entry.value in sys.argv:
+        importlib.import_module(entry.value)
+"""
+
+
+@pytest.mark.parametrize(
+    ("versions", "words"),
+    [
+        pytest.param(["9.0", "8.4"], "they run with pytest<9", id="an older pytest will do"),
+        pytest.param(["9.0"], "can't start with pytest_old: left out", id="there is no older one"),
+    ],
+)
+async def test_plugins_of_earlier_years_do_not_keep_tests_from_starting(
+    sandbox: Sandbox, tmp_path: Path, index: tiny_index.TinyIndex, versions: list[str], words: str
+) -> None:
+    """A plugin that the newest pytest can't load gets an older pytest, or is left out; the note says so."""
+    index.files.clear()
+    for version in versions:
+        index.add("pytest", version, {"pytest.py": f"version = '{version}'\n{TINY_PYTEST}"})
+    old = "import pytest\nif pytest.version == '9.0': raise TypeError('no such hook any more')\n"
+    points = {"pytest_old-1.0.dist-info/entry_points.txt": "[pytest11]\nold = old_plugin\n"}
+    index.add("pytest_old", "1.0", {"old_plugin.py": old, **points})
+    index.add("pytest_new", "1.0", {"new_plugin.py": "", "pytest_new-1.0.dist-info/entry_points.txt":
+                                    "[pytest11]\nnew = new_plugin\n"})  # fmt: skip
+    wanted = {**LOOSE, "requirements-dev.txt": "pytest-old\npytest-new\n"}
+    folder = await tree(sandbox, tmp_path, wanted)
+    kept = environments(sandbox, tmp_path, f"{index.url}/simple")
+    made = await kept.prepare(1, folder)
+    assert words in made.note
+    copy = await kept.instance(made, folder.parent / "env")
+    result = await inside(sandbox, folder, copy, "python -m pytest && python -c 'import new_plugin'")
+    assert (result.exit_code, result.output) == (0, "")
 
 
 async def test_missing_python_blocks(sandbox: Sandbox, tmp_path: Path) -> None:

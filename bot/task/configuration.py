@@ -1,7 +1,7 @@
 """Read `.github/journeyman.yml`, and say with line and column what is wrong in it."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from bot.errors import UserFault
 
 MOST_BYTES = 64 * 1024
+MOST_DEPTH = 10
 
 
 class Misconfigured(UserFault):
@@ -84,11 +85,9 @@ def parse(text: str) -> Configuration:
     if len(text.encode("utf-8", "replace")) > MOST_BYTES:
         raise Misconfigured(f"the file is larger than {MOST_BYTES // 1024} KiB")
     try:
-        anchor = _anchor(text)
-        if anchor is not None:
-            raise Misconfigured(f"{_at(anchor)}anchors and aliases are not allowed")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        _refuse_bombs(text)
+        node = yaml.compose(text, Loader=_Loader)
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         what = getattr(problem, "problem", None) or "it is not YAML"
@@ -106,12 +105,27 @@ def parse(text: str) -> Configuration:
         raise Misconfigured(f"{_at(_mark(node, first['loc']))}{_words(first)}") from None
 
 
-def _anchor(text: str) -> Any:
-    """Return the place of the first anchor or alias: a few of them can stand for gigabytes."""
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):
+    """Reads `2026-11-22` as the text that it is meant to be."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _refuse_bombs(text: str) -> None:
+    """Refuse what costs far more to read than its size lets expect, before it is read.
+
+    A few aliases can stand for gigabytes, and the parser's time grows with the square of the depth.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
         if getattr(event, "anchor", None) is not None:
-            return event.start_mark
-    return None
+            raise Misconfigured(f"{_at(event.start_mark)}anchors and aliases are not allowed")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise Misconfigured(f"{_at(event.start_mark)}nested too deeply")
 
 
 def _words(error: Any) -> str:

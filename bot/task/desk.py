@@ -115,6 +115,11 @@ class Desk:
         """The agent's home folder."""
         return self._root / "home"
 
+    @property
+    def environment_key(self) -> str | None:
+        """The base commit's environment, once it was made."""
+        return self._work.facts.get("environment")
+
     def attend(self, work: Work) -> None:
         """Go on with the rows as they are now."""
         self._work = work

@@ -69,6 +69,7 @@ class TaskBench:
         self._root = root
         self._working_directory = working_directory
         self._made = 0
+        self.set_up_again = False  # a tree's own dependency files asked for another environment
 
     async def prepare(
         self, commit: str, tree: str | None, overlay: Sequence[Overlay], label: str
@@ -83,6 +84,7 @@ class TaskBench:
             await box.make_dir(folder)
         await self._desk.jail.checkout(place, commit, overlay, tree=tree)
         environment = await self._desk.equip(place)
+        self.set_up_again |= self._desk.environment_key not in {None, environment.key}
         rooms: Environment | Instance = environment
         if environment.action:  # what is built into the environment depends on the tree: each gets its own
             rooms = await self._desk.shop.environments.instance(environment, root / "env")

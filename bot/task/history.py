@@ -101,7 +101,9 @@ def awaits_answer(entries: Sequence[Interaction]) -> bool:
     place, answer = last
     after = entries[place + 1 :]
     if not any(_speaks(entry) for entry in after):
-        return answer.content.get("stop_reason") == "pause_turn" and bool(answer.content["message"]["content"])
+        return answer.content.get("stop_reason") == "pause_turn" and bool(
+            answer.content["message"]["content"]
+        )
     return True
 
 

@@ -50,7 +50,7 @@ class Refused(JourneymanError):
 
 
 class TooLittle(WorldFault):
-    """This machine is short of something that may come back: disk, memory, descriptors."""
+    """The machine is short of something that may come back: disk, memory, descriptors."""
 
 
 class Lifecycle:
@@ -215,7 +215,12 @@ class Lifecycle:
             await self._cannot(work, WorldFault(f"{problem} (for {since / 3600:.0f} hours)"))
             return
         until = now + timedelta(seconds=seconds)
-        world = {"attempts": attempts, "since": known["since"], "for": _whom(problem), "until": until.timestamp()}
+        world = {
+            "attempts": attempts,
+            "since": known["since"],
+            "for": _whom(problem),
+            "until": until.timestamp(),
+        }
         await work.note(world=world, away_since=now.timestamp())
         if since + seconds < SLOT_SECONDS:
             if seconds >= WAIT_WORTH_TELLING:

@@ -103,7 +103,7 @@ class OnGitHub:
         try:
             text = await reads.configuration(installation, repository.full_name, repository.default_branch)
             # A hostile file takes the parser a second, which the loop does not have.
-            found = await asyncio.to_thread(configurations.parse, text) if text is not None else Configuration()
+            found = Configuration() if text is None else await asyncio.to_thread(configurations.parse, text)
         except (configurations.Misconfigured, faults.Invalid) as problem:
             last_good = Configuration.model_validate(known.configuration) if known else Configuration()
             return last_good, str(problem)
@@ -181,7 +181,7 @@ class OnGitHub:
         try:
             await showing.proof(pull.number)
         except UserFault as problem:
-            log.warning("proof.not_shown", why=str(problem))  # a permission that is not there; the body has it
+            log.warning("proof.not_shown", why=str(problem))  # no permission, perhaps; the body has it too
         if work.task.requester:
             await pulls.add_assignees(installation, repo, pull.number, [work.task.requester])
         return pull.number

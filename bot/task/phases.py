@@ -232,4 +232,4 @@ class Phases:
 
 def _in_vain(work: Work) -> bool:
     world = work.facts.get("world")
-    return bool(world) and clock.now().timestamp() - world["since"] > KEEP_SECONDS
+    return world is not None and clock.now().timestamp() - world["since"] > KEEP_SECONDS

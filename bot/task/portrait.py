@@ -28,6 +28,8 @@ from storage.words import ENDED, InteractionType, Reason, TaskState, TestState
 LONG_WAIT_SECONDS = 120.0
 _STOPPED = re.compile(r"@([A-Za-z0-9_-]+(?:\[bot\])?) (.+)", re.DOTALL)
 
+SET_UP_AGAIN = "the change edits dependency files, so set-up ran again for it"
+
 PLACES = ("prepare", "converse", "prove", "deliver")
 POINTS = {
     "prepare": "Fetch the code and set up its environment",
@@ -91,9 +93,10 @@ class Portraitist:
             return None
         async with work.database.reading() as reading:
             cases = await test_cases.of_task(reading, work.id)
+        notes = (work.facts.get("environment_note"), SET_UP_AGAIN if judged.get("set_up_again") else "")
         suite = SuiteFacts(
             command=judged.get("command", ""), seconds=judged.get("seconds", 0.0), run=judged.get("run", 1),
-            environment="sandbox, no network", note=work.facts.get("environment_note") or "",
+            environment="sandbox, no network", note="; ".join(filter(None, notes)),
         )  # fmt: skip
         return TestFacts(
             cases=tuple(_case(case) for case in cases), suite=suite, base_ref=work.task.base_ref or "base",

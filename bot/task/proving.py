@@ -97,6 +97,7 @@ class Proving:
                 "evidence": found.evidence,
                 "command": self._shown,
                 "seconds": found.result.seconds,
+                "set_up_again": self._bench.set_up_again,
                 "run": self._work.facts.get("judged", {}).get("run", 0) + 1,
                 "summary": {kind: dataclasses.asdict(counts) for kind, counts in found.summary.items()},
             }
@@ -158,7 +159,7 @@ class Proving:
             made = await tests_wanted.generate(
                 purse, model=self._model, prompt=prompt, max_tokens=MOST_TEST_TOKENS
             )
-        except (OutOfBudget, failures.Rejected) as problem:
+        except (OutOfBudget, failures.Rejected, failures.PromptTooLong) as problem:
             return {"tests": [], "problem": str(problem)}  # the agent's own tests must carry the proof
         candidates = [Candidate(test.name, test.test_code, test.path) for test in made.tests]
         kept, dropped = generated.keep(candidates, runner, [*files, *await code.files(tree)])

@@ -100,7 +100,7 @@ class Work:
         """Open a transaction that holds the task's row; raises Superseded when the run is not the latest."""
         async with self.database.transaction() as writing:
             if self._run is not None:
-                await tasks.set_facts(writing, self.task.id)  # takes the row's lock, so that no run starts now
+                await tasks.set_facts(writing, self.task.id)  # takes the row's lock
                 if (await tasks.get(writing, self.task.id)).runs != self._run:
                     raise Superseded(f"run {self._run} of task {self.task.id} is not the latest any more")
             yield writing
@@ -158,7 +158,8 @@ class Work:
         """Set the course for an end without a pull request; the first reason given stays."""
         outcome = {"status": status, "reason": reason, "why": why[:MOST_WHY]}
         async with self.writing() as writing:
-            if "outcome" not in self.facts:  # what went wrong before counts for the way there, not for the end
+            if "outcome" not in self.facts:
+                # What crashed on the way here does not count against the ending.
                 await tasks.set_facts(writing, self.task.id, outcome=outcome, crashes=0)
             await tasks.change(writing, self.task.id, phase=Phase.CONCLUDE)
         await self.reload()

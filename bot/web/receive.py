@@ -17,7 +17,7 @@ from bot.web.writer import DeliveryWriter, NotStored
 
 # https://docs.github.com/en/webhooks/webhook-events-and-payloads: "Payloads are capped at 25 MB"
 MOST_BYTES = 25 * 1024 * 1024
-# Hashing and parsing more than this would keep the other deliveries waiting.
+# Hashing and parsing more than this is done beside the event loop.
 LARGE_BYTES = 1024 * 1024
 # GitHub gives up after 10 s; a body that drips in slower than that is nobody's delivery.
 BODY_SECONDS = 9.0
@@ -46,23 +46,17 @@ class Receiver:
     async def receive(self, request: web.Request) -> web.Response:
         """Verify, store, answer."""
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await request.read()
-        except TimeoutError:
-            return _answer(400, "the body did not arrive in time")
-        except web.RequestPayloadError:
-            return _answer(400, "the body's encoding is broken")
-        try:
+            body = await _body(request)
+            # The answer to others must not wait while 25 MiB are hashed and parsed.
             if len(body) > LARGE_BYTES:
                 event, document = await asyncio.to_thread(self._open, request.headers, body)
             else:
                 event, document = self._open(request.headers, body)
+            new = await self._writer.store(event, document)
         except Unsigned:
             return _answer(401, "X-Hub-Signature-256 is missing or does not match the webhook secret")
         except BadDelivery as problem:
             return _answer(400, str(problem))
-        try:
-            new = await self._writer.store(event, document)
         except NotStored as problem:
             return _answer(503, str(problem))
         if event.event == "ping":
@@ -85,6 +79,16 @@ class Receiver:
         given = signature.removeprefix("sha256=").encode("utf-8", "surrogateescape")
         made = [hmac.new(secret, body, hashlib.sha256).hexdigest().encode() for secret in self._secrets]
         return any([hmac.compare_digest(one, given) for one in made])  # noqa: C419  # a generator stops early
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise BadDelivery("the body did not arrive in time") from None
+    except web.RequestPayloadError:
+        raise BadDelivery("the body's encoding is broken") from None
 
 
 def _event(headers: Mapping[str, str], body: bytes) -> tuple[sansio.Event, bytes]:

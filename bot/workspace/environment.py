@@ -22,7 +22,7 @@ from bot.workspace.sandbox import Command, Limits, Mount, Sandbox
 
 log = structlog.get_logger(__name__)
 
-_FORMAT = 1  # part of the key: a change of what set-up does makes new environments
+_FORMAT = 2  # part of the key: a change of what set-up does makes new environments
 _MARKER = "environment.json"
 _DEFAULT_SECONDS = 600.0
 

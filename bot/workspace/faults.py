@@ -33,8 +33,9 @@ REMOTE_FAULTS: tuple[tuple[str, type[WorldFault] | type[Blocked], str], ...] = (
         Blocked,
         "git {command} is not allowed at {url}; check the App's `contents` permission ({last})",
     ),
+    (r"does not appear to be a git repository", Blocked, "{url} is not a git repository"),  # only of a path
     (
-        r"repository .* not found|returned error: (?:404|410|451)|does not appear to be a git repository",
+        r"repository .* not found|returned error: (?:404|410|451)",
         Blocked,
         "there is no repository at {url}, or the App has no access to it any more",
     ),

@@ -9,7 +9,7 @@ import structlog
 import uv
 
 from bot.errors import Blocked, WorldFault
-from bot.workspace import egress, interpreters, python_setup
+from bot.workspace import egress, interpreters, pytest_fit, python_setup
 from bot.workspace.sandbox import Command, Limits, Mount, Result, Sandbox
 
 log = structlog.get_logger(__name__)
@@ -39,9 +39,18 @@ _CLEAN = f"""
 {{ git ls-files --others -z || printf 'unknown\\0'; }} | grep -zvE '(^|/)__pycache__/' | head -c 1000 >&9
 rm -rf {_CACHE}
 """
+# Builds once more from the tree as it was; a file that the first build made and this one doesn't is missed.
+_AGAIN = """
+left() { git ls-files --others -z | grep -zvE '(^|/)__pycache__/' | sort -z; }
+left > "$TMPDIR/first"; xargs -0 -r rm -f -- < "$TMPDIR/first"
+"$@" || exit 1
+left > "$TMPDIR/second"; missed=$(comm -z -23 "$TMPDIR/first" "$TMPDIR/second" | tr '\\0' '\\n')
+test -z "$missed" || { echo "Not made again: $missed"; exit 1; }
+"""
 _BACKEND = """
-import importlib, json, sys, tomllib
-build = tomllib.load(open("pyproject.toml", "rb")).get("build-system", {})
+import importlib, json, os, sys, tomllib
+told = open("pyproject.toml").read() if os.path.exists("pyproject.toml") else ""
+build = tomllib.loads(told).get("build-system", {})
 sys.path[:0] = build.get("backend-path", [])
 name, _, attributes = build.get("build-backend", "setuptools.build_meta:__legacy__").partition(":")
 backend = importlib.import_module(name)
@@ -140,19 +149,20 @@ class Installation:
         outcome.note = f"Installed {attempt.told}." if attempt.told else ""
         if not first:
             outcome.note += f" Not everything could be installed; left out of: {plan.attempts[0].told}."
+        outcome.note += await pytest_fit.fit(self._run, self._uv)
         if not attempt.editable:
             source = str(PurePosixPath(self._cwd, plan.source))
             await self._run("python", "-c", _PATH_FILE.format(text=f"{source}\n"))
             outcome.note += f" The project itself is not installed; its modules are found in `{plan.source}`."
             await self._run("bash", "-c", _CLEAN)
             return
-        rebuilds = await self._backend(plan) and await self._builds_again(plan)
-        if not rebuilds:
-            await self._restorable()
+        await self._restorable()
+        if await self._backend(plan) and await self._builds_again(plan):
+            left = (await self._run("bash", "-c", f"rm -rf {LEFT_BEHIND}\n{_CLEAN}")).extra
+            outcome.action = "build" if left else ""
+        else:
             outcome.note += " It can't be built again offline, so every tree gets the files of this build."
-        cleaned = await self._run("bash", "-c", _CLEAN)
-        if rebuilds and cleaned.extra:
-            outcome.action = "build"
+            await self._run("bash", "-c", _CLEAN)
 
     async def _restorable(self) -> None:
         if (await self._run("bash", "-c", _KEEP)).extra:
@@ -171,8 +181,8 @@ class Installation:
     async def _builds_again(self, plan: python_setup.Plan) -> bool:
         """Try what every tree will need: a version that the tests pin may be one that can't build."""
         extra = {"UV_NO_CONFIG": "1", **plan.environment}
-        result = await self._run(*renewal("build"), told="uv pip install --offline --editable .", extra=extra)
-        return result.exit_code == 0
+        again = ("bash", "-c", _AGAIN, "again", *renewal("build"))
+        return (await self._run(*again, told="(build again, offline)", extra=extra)).exit_code == 0
 
     async def _venv(self) -> None:
         moved = () if self._sandbox.kind == "bubblewrap" else ("--relocatable",)  # nothing is at TARGET there

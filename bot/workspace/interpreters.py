@@ -190,7 +190,10 @@ def _candidates(environment: Mapping[str, str]) -> list[Path]:
 
 
 def _bins(folder: Path) -> Iterable[Path]:
-    return (entry / "bin" for entry in sorted(folder.glob("*"))) if folder.is_dir() else ()
+    try:
+        return [entry / "bin" for entry in sorted(folder.iterdir())]
+    except OSError:  # not there, or another user's
+        return []
 
 
 async def _ask(executable: Path) -> Interpreter | None:

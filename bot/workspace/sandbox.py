@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 _TICK = 0.2  # seconds between two looks at a running tree
 _REMEDIES = {
+    "root can't give files": "run the bot as an ordinary user, or map a range of uids into the container",
+    "ENOSPC": "raise `user.max_user_namespaces` (sysctl)",
+    "max_user_namespaces": "raise `user.max_user_namespaces` (sysctl)",
     "No permissions to create": "allow unprivileged user namespaces (Docker: a seccomp profile that "
     "permits clone, unshare and mount)",
     "No space left": "raise user.max_user_namespaces",
@@ -129,7 +132,12 @@ class Sandbox:
         path.mkdir(mode=0o700, exist_ok=True)
         if self._root and self.kind == "bubblewrap" and Slots.owner(path) is None:
             uid = Slots.owner(path.parent) or self._slots.claim(path)
-            os.chown(path, uid, uid, follow_symlinks=False)
+            try:
+                os.chown(path, uid, uid, follow_symlinks=False)
+            except OSError as error:  # a container that maps one uid only
+                raise SandboxUnavailable(
+                    _explain(f"root can't give files to the uid {uid}: {error}")
+                ) from error
         return path
 
 
