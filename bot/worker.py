@@ -15,6 +15,9 @@ from bot import supervisor, wake
 from bot.claude.ask import Claude
 from bot.engine import durable
 from bot.engine.dispatch import Dispatcher
+from bot.engine.retention import Retention
+from bot.engine.takeover import Takeover
+from bot.engine.watchdog import Watchdog
 from bot.errors import Blocked
 from bot.github.client import GitHub
 from bot.github.permissions import Permissions
@@ -98,15 +101,21 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
             database, interruptions, phases.table(), forge_of, settings.task_timeout,
             wake=lambda: dispatcher.wake(),  # noqa: PLW0108  # it is made below
         )  # fmt: skip
+        name = _executor_id(database)
         engine = durable.Engine(
             lifecycle.advance, durable.Lanes(settings.concurrency, settings.repository_concurrency),
             settings.database_url if not database.is_sqlite and settings.database_url
             else durable.default_url(settings.data_dir),
-            _executor_id(database),
+            name,
         )  # fmt: skip
         dispatcher = Dispatcher(database, engine, settings.task_budget_usd)
+        loops = [dispatcher.run(), interruptions.run(), Watchdog(engine).run()]
+        loops.append(Retention(database, engine, settings.retention_days).run())
+        if not database.is_sqlite:  # an embedded database has one worker, which the engine itself recovers
+            mark = settings.data_dir / "worker.name"
+            await stack.enter_async_context(Takeover(database, engine, name, mark))
         await engine.start()
-        background = [asyncio.create_task(loop) for loop in (dispatcher.run(), interruptions.run())]
+        background = [asyncio.create_task(loop) for loop in loops]
         try:
             yield dispatcher
         finally:

@@ -57,8 +57,8 @@ class Story:
             if "DATABASE_URL" in self.environment:
                 await self.run("migrate", log)
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "serve", env=self.environment, cwd=CHECKOUT, stdout=log, stderr=log,
-                start_new_session=True,
+                sys.executable, "-m", "bot", "serve", env=self.environment, cwd=CHECKOUT,
+                stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         async with aiohttp.ClientSession() as http:
             await self.until(lambda: _ready(http, self.url), 30)

@@ -50,7 +50,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def test_imports_flow_one_way() -> None:
-    """`bot` may import handlers and storage, handlers only storage, storage neither, the demo none of them."""
+    """The bot may import handlers and storage, handlers storage, storage neither, the demo nothing of it."""
     wrong = [
         f"{_name(path)} imports {name}"
         for path in TREES

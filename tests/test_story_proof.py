@@ -42,7 +42,8 @@ async def test_evidence_of_a_failed_proof_leads_to_a_better_change(tmp_path: Pat
 
         assert task["status"] == "COMPLETED", told.tail()
         words = told.rows(
-            "SELECT CAST(content AS TEXT) AS content FROM interactions WHERE interaction_type = 'SIMULATED_HUMAN'"
+            "SELECT CAST(content AS TEXT) AS content FROM interactions "
+            "WHERE interaction_type = 'SIMULATED_HUMAN'"
         )
         assert any("test_cheapest" in word["content"] for word in words)
         assert len(told.world.pulls[repo.id]) == 1

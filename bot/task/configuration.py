@@ -108,7 +108,7 @@ def parse(text: str) -> Configuration:
 class _Loader(yaml.SafeLoader):
     """Reads `2026-11-22` as the text that it is meant to be."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

@@ -242,7 +242,6 @@ class Desk:
             async with self._work.writing() as writing:
                 await snapshots.save(writing, self._work.id, seq, taken.tree, taken.pack)
                 await tasks.change(writing, self._work.id, tree=taken.tree)
-            await self._work.reload()
         self._last_snapshot = time.monotonic()
         return taken.tree
 

@@ -97,13 +97,19 @@ class Work:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """Open a transaction that holds the task's row; raises Superseded when the run is not the latest."""
+        """Open a transaction that holds the task's row; afterwards `task` is as the transaction left it.
+
+        Raises Superseded when the run is not the latest.
+        """
         async with self.database.transaction() as writing:
             if self._run is not None:
                 await tasks.set_facts(writing, self.task.id)  # takes the row's lock
                 if (await tasks.get(writing, self.task.id)).runs != self._run:
                     raise Superseded(f"run {self._run} of task {self.task.id} is not the latest any more")
             yield writing
+            row = await tasks.get(writing, self.task.id)
+            await writing.refresh(row)
+        self.task = row
 
     @property
     def id(self) -> str:
@@ -128,13 +134,11 @@ class Work:
         """Set columns of the task."""
         async with self.writing() as writing:
             await tasks.change(writing, self.task.id, **values)
-        await self.reload()
 
     async def note(self, **facts: Any) -> None:
         """Merge facts into the task's notes."""
         async with self.writing() as writing:
             await tasks.set_facts(writing, self.task.id, **facts)
-        await self.reload()
 
     async def change_session(self, **values: Any) -> None:
         """Set columns of the session."""
@@ -148,7 +152,6 @@ class Work:
             values["phase"] = phase
         async with self.writing() as writing:
             await tasks.move(writing, self.task.id, status, **values)
-        await self.reload()
 
     async def go_to(self, phase: str) -> None:
         """Let the next step be the first of that phase."""
@@ -162,7 +165,6 @@ class Work:
                 # What crashed on the way here does not count against the ending.
                 await tasks.set_facts(writing, self.task.id, outcome=outcome, crashes=0)
             await tasks.change(writing, self.task.id, phase=Phase.CONCLUDE)
-        await self.reload()
 
     async def fail(self, reason: Reason, why: str) -> None:
         """Set the course for FAILED(reason)."""
@@ -178,7 +180,6 @@ class Work:
             await interactions.append(writing, self.task.id, list(entries))
             if values:
                 await tasks.change(writing, self.task.id, **values)
-        await self.reload()
 
     async def speak(self, entry: Entry, **values: Any) -> None:
         """Let the simulated human say something: the task is PAUSED while it speaks."""
@@ -186,4 +187,3 @@ class Work:
         async with self.writing() as writing:
             await interactions.append(writing, self.task.id, [entry])
             await tasks.move(writing, self.task.id, TaskState.RUNNING, **values)
-        await self.reload()
