@@ -1,16 +1,17 @@
 """Run the receiver: the web application, its group-committing writer, and its probes."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from bot.errors import UserFault
 from bot.settings import Settings
 from bot.web.health import Health
+from bot.web.metrics import Metrics
 from bot.web.receive import MOST_BYTES, Receiver
 from bot.web.writer import DeliveryWriter
 from handlers import routes
@@ -56,13 +57,20 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
 def _application(settings: Settings, database: Database, writer: DeliveryWriter) -> web.Application:
     application = web.Application(client_max_size=MOST_BYTES)
     receiver = Receiver(writer, settings.webhook_secrets)
-    health = Health(database, settings.data_dir, CollectorRegistry())
+    health, metrics = Health(database, settings.data_dir), Metrics(database)
+
+    async def receive(request: web.Request) -> web.Response:
+        began = time.perf_counter()
+        answer = await receiver.receive(request)
+        metrics.answered(answer.status, time.perf_counter() - began)
+        return answer
+
     application.add_routes(
         [
-            web.post(settings.webhook_path, receiver.receive),
+            web.post(settings.webhook_path, receive),
             web.get("/healthz", health.alive),
             web.get("/readyz", health.ready),
-            web.get("/metrics", health.metrics),
+            web.get("/metrics", metrics.show),
         ]
     )
     return application

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,10 +19,9 @@ PATIENCE_SECONDS = 5.0
 class Health:
     """The probes of the contract, section 3."""
 
-    def __init__(self, database: Database, data_dir: Path, registry: CollectorRegistry) -> None:
+    def __init__(self, database: Database, data_dir: Path) -> None:
         self._database = database
         self._data_dir = data_dir
-        self._registry = registry
 
     async def alive(self, request: web.Request) -> web.Response:
         """Answer without touching anything else."""
@@ -38,13 +36,6 @@ class Health:
         checks = {name: problem or "ok" for name, problem in reasons.items()}
         return web.json_response(
             {"status": "ok" if status == 200 else "unavailable", "checks": checks}, status=status
-        )
-
-    async def metrics(self, request: web.Request) -> web.Response:
-        """Answer in Prometheus' text format."""
-        del request
-        return web.Response(
-            body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
     async def _database_problem(self) -> str | None:
