@@ -110,6 +110,7 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
         )  # fmt: skip
         dispatcher = Dispatcher(database, engine, settings.task_budget_usd)
         loops = [dispatcher.run(), interruptions.run(), Watchdog(engine).run()]
+        loops.append(leftovers.keep_within(shop, int(settings.cache_gb * 2**30)))
         loops.append(Retention(database, engine, settings.retention_days).run())
         if not database.is_sqlite:  # an embedded database has one worker, which the engine itself recovers
             mark = settings.data_dir / "worker.name"

@@ -13,6 +13,20 @@ from storage.words import ENDED
 
 log = structlog.get_logger(__name__)
 
+EVERY_SECONDS = 86_400.0
+
+
+async def keep_within(shop: Workshop, limit_bytes: int) -> None:
+    """Once a day, remove the environments used longest ago beyond that size; until cancelled."""
+    while True:
+        try:
+            left = await shop.environments.prune(limit_bytes)
+        except OSError:
+            log.exception("environments.not_pruned")  # tomorrow is another day
+        else:
+            log.info("environments.pruned", left_bytes=left)
+        await asyncio.sleep(EVERY_SECONDS)
+
 
 async def clear(shop: Workshop, database: Database) -> None:
     """Remove the folders of tasks that have ended, and every half-made one; call it before work starts."""
