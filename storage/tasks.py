@@ -141,7 +141,8 @@ async def want_cancel(session: AsyncSession, session_id: str, why: str) -> list[
 
     One that still waits for a slot gets a new run, which dispatch starts outside of the queue.
     """
-    waits = Task.status == TaskState.PENDING
+    parked = (Task.status == TaskState.PAUSED) & (Task.paused_by == PausedBy.MODEL_OUTAGE)
+    waits = (Task.status == TaskState.PENDING) | parked
     statement = (
         update(Task)
         .where(Task.session_id == session_id, Task.status.not_in(ENDED), Task.cancel_wanted.is_(None))

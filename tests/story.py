@@ -111,6 +111,10 @@ class Story:
             connection.row_factory = sqlite3.Row
             return list(connection.execute(query, values))
 
+    def results(self) -> list[Any]:
+        """Return the tool results stored so far: what they did is done, a kill can't take it back."""
+        return self.rows("SELECT seq FROM interactions WHERE interaction_type = 'TOOL_RESULT'")
+
     async def ended(self, issue: Issue, seconds: float = 120, tasks: int = 1) -> Any:
         """Return the issue's newest task once so many of its tasks have ended and that is shown."""
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.proof import detect
 from bot.proof.verdict import Verdict
 from tests.proof_bench import BASE, BUGGY, FAILING, FIXED, MADE, SUITE, TESTED, prove
 
@@ -216,3 +217,12 @@ async def test_expected_data_bent_beside_the_tests_is_tampering(tmp_path: Path) 
     )
 
     assert proof.verdict is Verdict.TAMPERED
+
+
+async def test_an_exit_code_alone_never_proves(tmp_path: Path) -> None:
+    """A command that only says yes or no can't tell a fixed test from a deleted one."""
+    runner = detect.runner(["check.sh"], lambda _: None, "bash check.sh")
+    before = {"shop.py": BUGGY, "check.sh": "exit 1\n"}
+    proof = await prove(tmp_path, before, {"check.sh": "exit 0\n"}, runner=runner)
+
+    assert proof.verdict is Verdict.UNPROVEN

@@ -22,7 +22,7 @@ async def _moment(told: story.Story, name: str) -> None:
             case "the first answer":
                 return bool(told.claude.asked)
             case "in the middle":
-                return bool(told.rows("SELECT 1 FROM tasks WHERE steps >= 2"))
+                return len(told.results()) >= 2
             case "testing":
                 return bool(told.rows("SELECT 1 FROM tasks WHERE status = 'TESTING'"))
             case "pushed":

@@ -1,10 +1,8 @@
-"""Each kind of failure has its end, a run is fenced by the next, and no ending goes on for ever."""
+"""Each kind of failure has its end, waiting costs no time, and no ending goes on for ever."""
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -12,84 +10,13 @@ from sqlalchemy.exc import OperationalError
 from bot.claude import failures
 from bot.errors import Blocked, WorldFault
 from bot.task import lifecycle as lifecycles
-from bot.task.interruption import Interruptions
-from bot.task.lifecycle import Lifecycle, Refused
-from bot.task.work import Phase, Superseded, Work
+from bot.task.lifecycle import Refused
+from bot.task.work import Phase, Work
 from storage import clock, tasks
 from storage.database import Database
-from storage.models import Task
 from storage.words import PausedBy, Reason, TaskState
 from tests import records
-
-Do = Callable[[Work], Awaitable[None]]
-
-
-class Forge:
-    """The outside; it counts what it is asked to say."""
-
-    def __init__(self) -> None:
-        self.shown = 0
-        self.epilogues = 0
-        self.problem: Exception | None = None
-
-    async def show(self, work: Work) -> None:
-        """Say how it goes."""
-        del work
-        self.shown += 1
-        if self.problem:
-            raise self.problem
-
-    async def epilogue(self, work: Work) -> None:
-        """Say that it is over."""
-        del work
-        self.epilogues += 1
-        if self.problem:
-            raise self.problem
-
-
-class Life:
-    """A lifecycle whose phases a test writes itself."""
-
-    def __init__(self, database: Database, **phases: Do) -> None:
-        self.database = database
-        self.forge = Forge()
-        self.watch = Interruptions(database)
-        self.phases: dict[str, Do] = {"conclude": self.conclude, **phases}
-        self.ended = 0
-        self.woken = 0
-        self.lifecycle = Lifecycle(
-            database, self.watch, self.phases, lambda _: self.forge, 3600.0, self._wake  # type: ignore[arg-type, return-value]
-        )  # fmt: skip
-
-    def _wake(self) -> None:
-        self.woken += 1
-
-    async def conclude(self, work: Work) -> None:
-        """End the task as its outcome says."""
-        self.ended += 1
-        outcome = work.facts["outcome"]
-        async with work.writing() as writing:
-            await tasks.finish(
-                writing,
-                work.id,
-                TaskState(outcome["status"]),
-                outcome["reason"],
-                error_message=outcome["why"],
-            )
-
-    async def run(self, task_id: str, most: int = 20) -> Task:
-        """Be the engine until the run is over."""
-        run = (await records.read_task(self.database, task_id)).runs
-        for _ in range(most):
-            if not await self.lifecycle.advance(task_id, run):
-                return await records.read_task(self.database, task_id)
-        raise AssertionError(f"not over after {most} steps")
-
-
-async def _working(database: Database, **values: Any) -> Task:
-    return await records.a_task(
-        database, status=TaskState.RUNNING, phase=Phase.CONVERSE, started_at=clock.now(), **values
-    )
+from tests.task_life import Do, Life, working
 
 
 def _raising(*problems: Exception) -> Do:
@@ -118,7 +45,7 @@ async def test_a_foreseen_failure_ends_the_task_with_its_reason_and_words(
 ) -> None:
     """Asking again would change nothing, so the task ends at once."""
     life = Life(sqlite, converse=_raising(problem, AssertionError("asked again")))
-    task = await life.run((await _working(sqlite)).id)
+    task = await life.run((await working(sqlite)).id)
     assert (task.status, task.reason) == (TaskState.FAILED, reason)
     assert words in (task.error_message or "")
     assert life.forge.epilogues == 1
@@ -126,7 +53,7 @@ async def test_a_foreseen_failure_ends_the_task_with_its_reason_and_words(
 
 async def test_time_over_ends_the_task(sqlite: Database) -> None:
     """The clock starts when the task runs."""
-    task = await _working(sqlite)
+    task = await working(sqlite)
     async with sqlite.transaction() as writing:
         await tasks.change(writing, task.id, started_at=clock.now() - timedelta(hours=2))
     ended = await Life(sqlite, converse=_raising()).run(task.id)
@@ -136,7 +63,7 @@ async def test_time_over_ends_the_task(sqlite: Database) -> None:
 async def test_a_crash_is_tried_again_twice_and_then_ends_the_task_loudly(sqlite: Database) -> None:
     """Bad luck costs nothing; a bug ends as `error`."""
     bug = [KeyError("x"), KeyError("x")]
-    lucky = await Life(sqlite, converse=_raising(*bug)).run((await _working(sqlite)).id)
+    lucky = await Life(sqlite, converse=_raising(*bug)).run((await working(sqlite)).id)
     assert lucky.reason is Reason.NO_CHANGES
     other = await records.a_session(sqlite, 2)
     task = await records.a_task(sqlite, other, TaskState.RUNNING, phase=Phase.CONVERSE)
@@ -153,7 +80,7 @@ async def test_a_crash_is_tried_again_twice_and_then_ends_the_task_loudly(sqlite
 async def test_an_ending_that_fails_is_an_ending_all_the_same(sqlite: Database, problem: Exception) -> None:
     """However the conclusion fails, it does not go on for ever, and the first reason given stays."""
     life = Life(sqlite, converse=_raising(Blocked("first")), conclude=_raising(*[problem] * 50))
-    task = await life.run((await _working(sqlite)).id)
+    task = await life.run((await working(sqlite)).id)
     assert (task.status, task.reason, task.error_message) == (TaskState.FAILED, Reason.BLOCKED, "first")
 
 
@@ -165,7 +92,7 @@ async def test_an_ending_that_hangs_is_given_up(sqlite: Database, monkeypatch: p
 
     monkeypatch.setattr(lifecycles, "CLOSING_SECONDS", 0.01)
     task = await Life(sqlite, converse=_raising(Blocked("first")), conclude=hang).run(
-        (await _working(sqlite)).id
+        (await working(sqlite)).id
     )
     assert task.reason is Reason.BLOCKED
 
@@ -181,7 +108,7 @@ async def test_crashes_on_the_way_leave_the_conclusion_its_own_tries(sqlite: Dat
         await life.conclude(work)
 
     life.phases |= {"converse": _raising(*[KeyError("x")] * 3), "conclude": conclude}
-    task = await life.run((await _working(sqlite)).id)
+    task = await life.run((await working(sqlite)).id)
     assert task.reason is Reason.ERROR
     assert life.ended == 1
     assert "could not be kept" in task.facts["kept"]
@@ -189,7 +116,7 @@ async def test_crashes_on_the_way_leave_the_conclusion_its_own_tries(sqlite: Dat
 
 async def test_a_database_that_is_away_is_the_callers_to_wait_for(sqlite: Database) -> None:
     """It is no crash of the task, and nothing is counted."""
-    task = await _working(sqlite)
+    task = await working(sqlite)
     life = Life(sqlite, converse=_raising(OperationalError("SELECT 1", {}, OSError("gone"))))
     with pytest.raises(OperationalError):
         await life.lifecycle.advance(task.id, task.runs)
@@ -203,7 +130,7 @@ async def test_the_world_is_waited_for_off_the_tasks_clock(
     """The task goes on afterwards, and what it waited is not held against it."""
     monkeypatch.setattr(failures, "backoff", lambda *_: 0.05)
     life = Life(sqlite, converse=_raising(problem, problem))
-    ended = await life.run((await _working(sqlite)).id)
+    ended = await life.run((await working(sqlite)).id)
     assert ended.reason is Reason.NO_CHANGES
     assert 0.1 <= ended.facts["waited_seconds"] < 5
     assert ended.facts["world"] is None
@@ -215,7 +142,7 @@ async def test_a_long_wait_costs_the_slot_and_not_the_clock(
     """After five minutes the run ends; the next one takes up the task, the time in between not counted."""
     monkeypatch.setattr(failures, "backoff", lambda *_: 400.0)
     life = Life(database, converse=_raising(failures.Overloaded("529")))
-    first = await _working(database)
+    first = await working(database)
     parked = await life.run(first.id)
     assert (parked.status, parked.paused_by) == (TaskState.PAUSED, PausedBy.MODEL_OUTAGE)
     assert parked.runs == first.runs + 1
@@ -244,109 +171,11 @@ async def test_after_a_day_of_waiting_the_task_ends(
     """Someone has to look, and people are told."""
     monkeypatch.setattr(failures, "backoff", lambda *_: 400.0)
     life = Life(sqlite, converse=_raising(*[failures.Overloaded("529")] * 2))
-    task = await _working(sqlite)
+    task = await working(sqlite)
     await life.run(task.id)
     await _put_back(sqlite, task.id, hours=25)
     ended = await life.run(task.id)
     assert (ended.status, ended.reason) == (TaskState.FAILED, Reason.BLOCKED)
-
-
-async def test_a_later_run_fences_the_earlier_one(database: Database) -> None:
-    """What the earlier one still had in hand is refused by the database, on every way of writing."""
-    task = await _working(database)
-    work = await Work.load(database, task.id, task.runs)
-    async with database.transaction() as writing:
-        await tasks.yield_slot(writing, task.id, None)
-    for write in (
-        work.note(x=1), work.change(progress="x"), work.fail(Reason.ERROR, "x"), work.append(),
-        work.move(TaskState.TESTING), work.change_session(branch="x"),
-    ):  # fmt: skip
-        with pytest.raises(Superseded):
-            await write
-    now = await records.read_task(database, task.id)
-    assert (now.status, now.phase, now.facts) == (TaskState.RUNNING, Phase.CONVERSE, {})
-
-
-async def test_two_runs_of_a_task_never_do_a_step_at_once(database: Database) -> None:
-    """A stop gives a waiting task a new run: it begins when the old one's step has been cut off."""
-    inside, most, steps = 0, 0, 0
-
-    async def admit(work: Work) -> None:
-        nonlocal inside, most, steps
-        inside, steps = inside + 1, steps + 1
-        most = max(most, inside)
-        try:
-            if steps == 1:
-                started.set()
-                await asyncio.Future()
-        finally:
-            inside -= 1
-
-    started = asyncio.Event()
-    life = Life(database, admit=admit)
-    task = await records.a_task(database)
-    first = asyncio.create_task(life.lifecycle.advance(task.id, task.runs))
-    await started.wait()
-    async with database.transaction() as writing:
-        await tasks.want_cancel(writing, task.session_id, "@ann removed the label")
-    later = asyncio.create_task(life.run(task.id))
-    await asyncio.sleep(0)
-    await life.watch.once()
-    assert await first is False
-    ended = await later
-    assert (ended.status, life.ended, most) == (TaskState.CANCELLED, 1, 1)
-
-
-async def test_a_stop_ends_the_task_once_however_slow_the_ending_is(sqlite: Database) -> None:
-    """The wish that started the conclusion does not cut it off."""
-    life = Life(sqlite)
-    task = await _working(sqlite)
-    looks = 0
-
-    async def slow(work: Work) -> None:
-        nonlocal looks
-        for _ in range(3):
-            await life.watch.once()
-            await asyncio.sleep(0)
-            looks += 1
-        await life.conclude(work)
-
-    life.phases["conclude"] = slow
-    async with sqlite.transaction() as writing:
-        await tasks.want_cancel(writing, task.session_id, "@ann closed the issue")
-    ended = await life.run(task.id)
-    assert (ended.status, life.ended, looks) == (TaskState.CANCELLED, 1, 3)
-
-
-async def test_a_stop_after_the_pull_request_is_open_comes_too_late(sqlite: Database) -> None:
-    """There is one end, and it is the one that people see on the pull request."""
-    life = Life(sqlite)
-
-    async def deliver(work: Work) -> None:
-        if work.facts.get("proposed") is None:
-            await work.note(proposed=7)
-            async with sqlite.transaction() as writing:
-                await tasks.want_cancel(writing, work.session.id, "@ann closed the issue")
-            await life.watch.once()
-            await asyncio.sleep(0)
-            raise AssertionError("was to be cut off")
-        async with work.writing() as writing:
-            await tasks.finish(writing, work.id, TaskState.COMPLETED)
-
-    life.phases["deliver"] = deliver
-    task = await records.a_task(sqlite, status=TaskState.TESTING, phase=Phase.DELIVER, started_at=clock.now())
-    assert (await life.run(task.id)).status is TaskState.COMPLETED
-
-
-async def test_an_outcome_and_the_way_to_it_are_stored_together(sqlite: Database) -> None:
-    """No crash in between can leave a task that works on with its ending already chosen."""
-    task = await _working(sqlite)
-    work = await Work.load(sqlite, task.id, task.runs)
-    await work.fail(Reason.BLOCKED, "x" * 10_000)
-    await work.fail(Reason.ERROR, "later")
-    assert work.task.phase == Phase.CONCLUDE
-    assert work.facts["outcome"]["reason"] == Reason.BLOCKED
-    assert len(work.facts["outcome"]["why"]) == 2_000
 
 
 @pytest.mark.parametrize("problem", [WorldFault("away"), KeyError("a bug in a template")])
@@ -354,7 +183,7 @@ async def test_what_cannot_be_shown_stops_nothing(sqlite: Database, problem: Exc
     """Neither the outside nor our own words hold up the work or its end; the epilogue is said once."""
     life = Life(sqlite, converse=_raising())
     life.forge.problem = problem
-    task = await life.run((await _working(sqlite)).id)
+    task = await life.run((await working(sqlite)).id)
     assert task.reason is Reason.NO_CHANGES
     assert life.forge.epilogues == 1
     assert not await life.lifecycle.advance(task.id, task.runs)

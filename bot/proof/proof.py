@@ -82,7 +82,9 @@ class _Judgement:
         cls, both: Sides, suite: Suites, tests: Sequence[Made], settings: ProofSettings
     ) -> "_Judgement":
         """Gather the findings; what the suite gained is made sure of when nothing else proves the change."""
-        fixed = compare.detecting(suite.before.cases, suite.before, suite.guard)
+        # An exit code alone can't tell a fixed test from a deleted one: it may regress, and never proves.
+        known = suite.before.cases if both.runner.reports else {}
+        fixed = compare.detecting(known, suite.before, suite.guard)
         proving = [name for test in tests for name in test.detecting()]
         if fixed and both.runner.selection is not None and not proving:
             some = fixed[: settings.rerun_limit]

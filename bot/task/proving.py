@@ -178,7 +178,7 @@ class Proving:
         return ""
 
     async def _store(self, found: Proof) -> None:
-        async with self._work.database.transaction() as writing:
+        async with self._work.writing() as writing:
             for kind in TestType:
                 rows = [_row(case) for case in found.cases if case.test_type is kind]
                 await test_cases.replace(writing, self._work.id, kind, rows)

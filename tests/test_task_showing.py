@@ -1,0 +1,87 @@
+"""The conversation's pages are posted whole, and a page that is full is left alone."""
+
+from typing import Any
+
+from bot.settings import Settings
+from bot.task.portrait import Portraitist
+from bot.task.showing import Showing
+from bot.task.work import Phase, Work
+from bot.words import log
+from bot.words.redaction import Redactor
+from storage.database import Database
+from storage.words import InteractionType as T
+from storage.words import Reason, TaskState
+from tests import records
+
+
+class Posted(Showing):
+    """A showing whose comments are kept here: what each says, and how often it was said."""
+
+    def __init__(self, work: Work) -> None:
+        self.bodies: dict[str, str] = {}
+        self.edits: list[str] = []
+        ledger: Any = Known()
+        super().__init__(None, "acme/shop", 1, work, ledger, Portraitist(Settings(), Redactor()))  # type: ignore[arg-type]
+
+    async def _comment(self, kind: str, op: str, body: str, *, number: int | None = None) -> None:
+        del kind, number
+        self.bodies[op] = body
+        self.edits.append(op)
+
+
+class Known:
+    """A ledger in which the conversation's first page is comment 77."""
+
+    async def find(self, key: str) -> Any:
+        """Return it."""
+        self.state, self.external_id = "done", "77" if key.startswith("log-") else None
+        return self
+
+
+async def _say(work: Work, number: int, size: int) -> None:
+    blocks = [{"type": "text", "text": f"turn {number}: {'x' * size} end of turn {number}"}]
+    await work.append((T.CLAUDE_RESPONSE, {"message": {"content": blocks}, "usage": {"output": 1}}))
+
+
+async def _work(database: Database) -> Work:
+    task = await records.a_task(database, status=TaskState.RUNNING, phase=Phase.CONVERSE, requester="ann")
+    return await Work.load(database, task.id)
+
+
+async def test_what_comes_into_a_page_before_it_is_full_is_posted(sqlite: Database) -> None:
+    """Nothing is lost where the conversation goes on to the next page between two edits."""
+    work = await _work(sqlite)
+    shown = Posted(work)
+    await _say(work, 0, 15_000)
+    await shown._say_log()
+    for number in range(1, 8):  # much is said until the next edit
+        await _say(work, number, 15_000)
+    await shown._say_log()
+    everything = "\n".join(shown.bodies.values())
+    assert len(shown.bodies) > 1
+    assert [n for n in range(8) if f"end of turn {n}" not in everything] == []
+    assert max(map(len, shown.bodies.values())) <= log.PAGE
+
+
+async def test_a_full_page_is_not_edited_again(sqlite: Database) -> None:
+    """Only the last page changes, however long the conversation gets."""
+    work = await _work(sqlite)
+    shown = Posted(work)
+    for number in range(8):
+        await _say(work, number, 15_000)
+        await shown._say_log()
+    full = f"log-{work.id}-1"
+    before = shown.edits.count(full)
+    for number in range(8, 12):
+        await _say(work, number, 15_000)
+        await shown._say_log()
+    assert shown.edits.count(full) == before
+
+
+async def test_the_last_word_leads_to_the_conversation(sqlite: Database) -> None:
+    """One click from the notification."""
+    work = await _work(sqlite)
+    await work.fail(Reason.NO_CHANGES, "nothing moved any more")
+    shown = Posted(work)
+    await shown.last_word(TaskState.FAILED)
+    assert "https://github.com/acme/shop/issues/1#issuecomment-77" in shown.bodies[f"fin-{work.id}"]
