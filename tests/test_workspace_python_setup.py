@@ -113,6 +113,9 @@ deps =
 """
     files = {"setup.cfg": b"[metadata]\nname = x\n", "tox.ini": tox}
     assert arguments(files)[0] == "--editable . -r ci/reqs.txt typing-ext mock>=1 pytest"
+    plan = python_setup.plan(files)
+    assert plan is not None
+    assert plan.attempts[0].told == "the project, ci/reqs.txt, typing-ext, mock>=1, pytest"
 
 
 def test_poetry_groups_become_requirements() -> None:

@@ -138,8 +138,9 @@ def _attempt(
     told += [f"the dependency groups {', '.join(groups)}"] if groups else []
     told += list(listed)
     by_name = [one for one in more if not one.startswith("-")]
-    arguments += [part for one in more if one.startswith("-") for part in one.split(" ", 1)]
-    told += dict.fromkeys(by_name)
+    options = [one.partition(" ") for one in more if one.startswith("-")]
+    arguments += [part for option, _, path in options for part in (option, path)]
+    told += dict.fromkeys([*(path for option, _, path in options if option == "-r"), *by_name])
     versions = " in the versions of its lock file" if locked else ""
     return Attempt(
         (*arguments, *dict.fromkeys(by_name)),
