@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -11,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from bot import local, logs, replay, sessions, settings, supervisor, worker
+from bot import logs, settings
 from bot.errors import JourneymanError
 from bot.words.redaction import Redactor
 from storage import database as databases
@@ -72,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _room(name: str) -> Any:
+    """Load what one command needs, and no more: the receiver must not carry the worker's libraries."""
+    return importlib.import_module(f"bot.{name}")
+
+
 def _configured(required: tuple[str, ...] = settings.REQUIRED) -> settings.Settings:
     read = settings.from_environment(os.environ, required)
     logs.configure(read, Redactor.knowing(read.secrets()))
@@ -79,7 +85,7 @@ def _configured(required: tuple[str, ...] = settings.REQUIRED) -> settings.Setti
 
 
 async def _serve(_: argparse.Namespace) -> int:
-    await supervisor.serve(_configured(), os.environ)
+    await _room("supervisor").serve(_configured(), os.environ)
     return DONE
 
 
@@ -87,14 +93,14 @@ async def _worker(given: argparse.Namespace) -> int:
     configured = _configured()
     if given.wake_descriptor is None:
         _postgresql_only(configured, "worker")
-    await worker.work(configured, given.wake_descriptor)
+    await _room("worker").work(configured, given.wake_descriptor)
     return DONE
 
 
 async def _web(_: argparse.Namespace) -> int:
     configured = _configured()
     _postgresql_only(configured, "web")
-    await supervisor.receive(configured)
+    await _room("supervisor").receive(configured)
     return DONE
 
 
@@ -117,7 +123,7 @@ async def _migrate(_: argparse.Namespace) -> int:
 async def _run(given: argparse.Namespace) -> int:
     configured = _configured(required=("ANTHROPIC_API_KEY",))
     text = sys.stdin.read() if given.issue == "-" else _text(Path(given.issue))
-    return DONE if await local.run(configured, given.repo, text, given.base) else FAILED
+    return DONE if await _room("local").run(configured, given.repo, text, given.base) else FAILED
 
 
 def _text(path: Path) -> str:
@@ -128,11 +134,11 @@ def _text(path: Path) -> str:
 
 
 async def _sessions(given: argparse.Namespace) -> int:
-    return DONE if await sessions.show(_configured(required=()), given.session) else FAILED
+    return DONE if await _room("sessions").show(_configured(required=()), given.session) else FAILED
 
 
 async def _replay(given: argparse.Namespace) -> int:
-    return DONE if await replay.replay(_configured(required=()), given.delivery) else FAILED
+    return DONE if await _room("replay").replay(_configured(required=()), given.delivery) else FAILED
 
 
 if __name__ == "__main__":

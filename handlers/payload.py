@@ -38,7 +38,7 @@ def issue_event(data: Any) -> IssueEvent:
         actor_id=_get(data, "sender.id", int),
         actor=_get(data, "sender.login", str),
         # https://docs.github.com/en/rest/users: `type` is User, Organization or Bot
-        actor_is_bot=_get(data, "sender.type", str) == "Bot",
+        actor_is_bot=data["sender"].get("type") == "Bot",
         is_pull_request="pull_request" in issue,
         text={
             "title": _get(issue, "title", str),

@@ -1,13 +1,16 @@
 """Tell whole journeys over HTTP: a person on GitHub, the bot as its own processes, a scripted Claude."""
 
 import asyncio
+import atexit
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,6 +167,7 @@ async def telling(root: Path, plays: Sequence[Play], **environment: str) -> Asyn
     claude = await claude_server.start(Script(plays))
     port = free_port()
     world.hook_url = f"http://127.0.0.1:{port}/api/github/webhooks"
+    _lend_environments(root)
     story = Story(
         root, world, claude, _environment(root, world, github.url, claude.url, port, environment), port
     )
@@ -171,6 +175,7 @@ async def telling(root: Path, plays: Sequence[Play], **environment: str) -> Asyn
         await story.start()
         yield story
         openapi.check_journal(world)
+        _keep_environments(root)
     finally:
         if story.process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -207,6 +212,24 @@ def _environment(
         }
         | more
     )
+
+
+_KEPT: list[Path] = []  # the environments that a story of this process made, for the next ones
+
+
+def _keep_environments(root: Path) -> None:
+    """Keep what set-up made: it is the same for every story of the same repository, and takes long."""
+    made = root / "data" / "environments"
+    if not _KEPT and made.is_dir():
+        folder = Path(tempfile.mkdtemp(prefix="journeyman-environments-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _KEPT.append(Path(shutil.copytree(made, folder / "environments", symlinks=True)))
+
+
+def _lend_environments(root: Path) -> None:
+    if _KEPT:
+        (root / "data").mkdir(mode=0o700)
+        shutil.copytree(_KEPT[0], root / "data" / "environments", symlinks=True)
 
 
 def free_port() -> int:

@@ -44,6 +44,15 @@ def test_lenient_reading_finds_the_test(text: str) -> None:
     assert read.usage.output == 7
 
 
+def test_code_in_fences_is_taken_where_there_is_no_json() -> None:
+    """A model that answers in prose is read by its blocks of code, those without a test left out."""
+    text = f"First:\n```bash\npytest\n```\nThen:\n```python\nx = [1, 2]\n{CASE['test_code']}```\nThat is all."
+    read = tests_wanted.read(answer(text))
+    assert [(test.name, test.test_code) for test in read.tests] == [
+        ("test_1", "x = [1, 2]\n" + CASE["test_code"])
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

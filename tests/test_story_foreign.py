@@ -11,12 +11,14 @@ from tests.foreign_claude import Block, call, text
 
 EDITOR = "str_replace_based_edit_tool"
 NOT_FOUND = (404, '{"message": "Not Found"}')
+FORBIDDEN = (403, '{"message": "Resource not accessible by integration"}')
 PAGE = (404, "<html><body>404: not here</body></html>")
 # Everything that a task can do without, refused at once.
 UNADORNED = {
     r"GET /users/.*": NOT_FOUND,
     r"GET .*/contents/.*": PAGE,
     r"\w+ .*/reactions.*": NOT_FOUND,
+    r"\w+ .*/check-(runs|suites).*": FORBIDDEN,
     r"POST .*/assignees": NOT_FOUND,
 }
 MEND = {
@@ -72,8 +74,9 @@ EMPTY: Sequence[Sequence[Block]] = [[]]
     ("answers", "tests", "streams", "ending"),
     [
         pytest.param(MENDING, f"Here they are:\n```json\n{TESTS}\n```", True, None, id="never a finish"),
-        pytest.param(FINISHING, TESTS, True, None, id="a bare finish among others"),
+        pytest.param(FINISHING, TESTS, False, None, id="no stream, a bare finish among others"),
         pytest.param(WRITING, (400, "output_config: not permitted"), True, None, id="no schema"),
+        pytest.param(MENDING, f"Try this:\n```python\n{shop.TEST}\n```", True, None, id="code in prose"),
         pytest.param(MENDING, "I had rather not.", True, "unproven", id="no tests"),
         pytest.param(EMPTY, TESTS, True, "no_changes", id="nothing said"),
     ],

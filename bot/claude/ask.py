@@ -181,6 +181,12 @@ class Claude:
         assembly.answered = True
         assembly.request_id = stream.response.headers.get("request-id")
         async with stream:
+            if stream.response.headers.get("content-type", "").startswith("application/json"):
+                # A gateway that can't stream answers the same question whole.
+                told = json.loads(await stream.response.aread())
+                if isinstance(told, dict) and told.get("type") == "message":
+                    assembly.take(told)
+                return
             async for event in stream:
                 assembly.add(event)
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from bot.claude import failures
 from bot.claude.ask import Answer, Asker, Question
 from bot.claude.usage import Usage
+
+log = structlog.get_logger(__name__)
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -33,6 +37,12 @@ SCHEMA: Mapping[str, Any] = {
     "required": ["test_cases"],
     "additionalProperties": False,
 }
+_IN_WORDS = (
+    "Answer with nothing but a JSON object: "
+    '{"test_cases": [{"name": "...", "test_code": "...", "path": "..."}]}'
+)
+_CODE = re.compile(r"^```(?P<kind>\w*)[ \t]*\n(?P<inside>.*?)\n```[ \t]*$", re.DOTALL | re.MULTILINE)
+_TEST = re.compile(r"^\s*(?:async +)?def test|^class Test", re.MULTILINE)
 _FENCE = re.compile(r"^\s*```\w*\n(?P<inside>.*)\n```\s*$", re.DOTALL)
 
 
@@ -88,11 +98,25 @@ async def generate(claude: Asker, *, model: str, prompt: str, max_tokens: int) -
         max_tokens=max_tokens,
         schema=SCHEMA,
     )
-    return read(await claude.ask(question))
+    try:
+        return read(await claude.ask(question))
+    except failures.Rejected as problem:  # a gateway or model without structured output: ask in words
+        log.info("tests.without_schema", why=str(problem))
+        messages = [{"role": "user", "content": f"{prompt}\n\n{_IN_WORDS}"}]
+        return read(await claude.ask(replace(question, schema=None, messages=messages)))
 
 
 def read(answer: Answer) -> Generated:
-    """Return the tests in an answer; single bad ones are left out and named in `problem`."""
+    """Return the tests in an answer; single bad ones are left out and named in `problem`.
+
+    Where there is no list of them, blocks of code that hold a test are taken.
+    """
+    made = _read(answer)
+    in_fences = () if made.tests else _in_fences(answer.text)
+    return Generated(in_fences, answer.usage) if in_fences else made
+
+
+def _read(answer: Answer) -> Generated:
     if answer.stop_reason == "refusal":
         return Generated((), answer.usage, "the model refused to write tests")
     try:
@@ -114,6 +138,13 @@ def read(answer: Answer) -> Generated:
         for n, test in enumerate(tests, 1)
     ]
     return Generated(tuple(named), answer.usage, "; ".join(problems))
+
+
+def _in_fences(text: str) -> tuple[Wanted, ...]:
+    """Return the blocks of code that hold a test, for an answer that is no JSON."""
+    python = (block["inside"] for block in _CODE.finditer(text) if block["kind"] in {"", "py", "python"})
+    blocks = [code for code in python if _TEST.search(code)]
+    return tuple(Wanted(name=f"test_{n}", test_code=code) for n, code in enumerate(blocks, 1))
 
 
 def _listed(text: str) -> list[Any]:

@@ -175,7 +175,7 @@ def read(data: dict[str, Any]) -> Pull:
         number=int(data["number"]),
         state="merged" if merged else str(data["state"]),
         draft=bool(data.get("draft")),
-        url=str(data["html_url"]),
+        url=str(data.get("html_url") or ""),
         title=str(data["title"]),
         body=str(data.get("body") or ""),
         head=str(data["head"]["ref"]),

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.github import client, faults
@@ -91,9 +91,9 @@ async def issue(installation: Installation, repo: str, number: int) -> Issue:
         locked=bool(data.get("locked")),
         labels=tuple(_label(label) for label in data.get("labels") or ()),
         author=_person(data.get("user")),
-        url=str(data["html_url"]),
+        url=str(data.get("html_url") or ""),
         created_at=_time(data["created_at"]),
-        updated_at=_time(data["updated_at"]),
+        updated_at=_time(data.get("updated_at") or data["created_at"]),
         is_pull_request="pull_request" in data,
     )
 
@@ -186,7 +186,7 @@ def _repository(data: Mapping[str, Any]) -> Repository:
         private=bool(data.get("private")),
         archived=bool(data.get("archived")),
         has_issues=bool(data.get("has_issues", True)),
-        url=str(data["html_url"]),
+        url=str(data.get("html_url") or ""),
     )
 
 
@@ -195,9 +195,9 @@ def _comment(data: Mapping[str, Any], *, ours: bool) -> Comment:
         id=int(data["id"]),
         author=_person(data.get("user")),
         body=str(data.get("body") or ""),
-        url=str(data["html_url"]),
+        url=str(data.get("html_url") or ""),
         created_at=_time(data["created_at"]),
-        updated_at=_time(data["updated_at"]),
+        updated_at=_time(data.get("updated_at") or data["created_at"]),
         ours=ours,
     )
 
@@ -214,4 +214,5 @@ def _label(data: Any) -> str:
 
 
 def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    told = datetime.fromisoformat(text)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)

@@ -65,6 +65,8 @@ class Conversation:
             await self._ask_or_compact(messages, tokens)
         except OutOfBudget as problem:
             await self._work.fail(Reason.OUT_OF_BUDGET, str(problem))
+        except failures.Rejected as problem:  # asking again would change nothing
+            raise Blocked(str(problem)) from problem
 
     async def _ask_or_compact(self, messages: Sequence[Any], tokens: int) -> None:
         threshold = max(compact.TRIGGER_TOKENS, int(self._work.facts.get("uncompacted", 0) * COMPACT_AGAIN))

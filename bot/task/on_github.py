@@ -194,6 +194,8 @@ class OnGitHub:
             await self._showing(work).refusal()
         else:
             await self._showing(work).last_word(status)
+        if work.task.head_sha is not None and status is not TaskState.COMPLETED:
+            await self._showing(work).check(status)
         content = {TaskState.COMPLETED: "rocket"}.get(status, "-1" if refused else "confused")
         if status is TaskState.CANCELLED:
             content = "+1"

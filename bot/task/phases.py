@@ -66,6 +66,7 @@ class Phases:
         admission = await self._means.forge_of(work.session).admit(work)
         configuration = admission.configuration
         prices.tariff(configuration.model or self._means.settings.model)  # refuses what can't be capped, now
+        cap = self._means.settings.task_budget_usd
         async with work.writing() as writing:
             await tasks.set_facts(
                 writing, work.id, base=admission.base, author=dict(admission.author),
@@ -75,7 +76,7 @@ class Phases:
             await tasks.yield_slot(
                 writing, work.id, None, phase=Phase.PREPARE, progress="waiting for a free slot",
                 model=configuration.model or self._means.settings.model,
-                budget_usd=configuration.budget or self._means.settings.task_budget_usd,
+                budget_usd=min(configuration.budget or cap, cap),  # the host's cap is the hard one
             )  # fmt: skip
 
     async def prepare(self, work: Work) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.settings import Settings
+from bot.task.configuration import Configuration
 from bot.task.work import Work
 from bot.words.facts import (
     CaseFacts,
@@ -46,16 +47,16 @@ class Portraitist:
         self._settings = settings
         self._redact = redact
 
-    def session(self, work: Work, label: str | None = None) -> SessionFacts:
+    def session(self, work: Work) -> SessionFacts:
         """Return what is known of the session."""
+        own = Configuration.model_validate(work.facts.get("configuration") or {}).label
         return SessionFacts(
             id=work.session.id,
             repository=work.session.repository if work.session.issue_number is not None else "",
             issue_number=work.session.issue_number,
             issue_title=work.facts.get("title") or work.task.description,
-            label=label or self._settings.label,
+            label=own or self._settings.label,
             server_url=self._settings.github_server_url,
-            public_url=self._settings.public_url or "",
             secrets=self._redact,
         )
 

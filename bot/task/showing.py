@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import structlog
 
-from bot.github import checks, comments
+from bot.github import checks, comments, faults
 from bot.github.checks import Check
 from bot.github.client import Installation
 from bot.github.publish import Ledger
@@ -104,12 +104,16 @@ class Showing:
 
     async def proof(self, pull: int) -> None:
         """Put the test report on the pull request and the check run on its head."""
-        work = self._work
-        task = await self._portraits.task(work, TaskState.COMPLETED)
-        tests = await self._portraits.tests(work)
+        tests = await self._portraits.tests(self._work)
         if tests is not None:
             body = report.comment(self._session, tests)
             await self._comment("tests", f"tr-{self._session.id}", body, number=pull)
+        await self.check(TaskState.COMPLETED)
+
+    async def check(self, ending: TaskState) -> None:
+        """Put the check run on the head that was pushed, as it stands when the task ends so."""
+        work = self._work
+        task, tests = await self._portraits.task(work, ending), await self._portraits.tests(work)
         said = check_words.output(self._session, task, tests)
         assert work.task.head_sha is not None  # noqa: S101  # it was pushed before
         check = Check(
@@ -117,14 +121,13 @@ class Showing:
             external_id=f"{self._session.id}:{work.id}:{work.task.head_sha}", status="completed",
             conclusion=said.conclusion, title=said.title, summary=said.summary,
         )  # fmt: skip
-        await checks.ensure_check_run(
-            self._installation,
-            self._repo,
-            check,
-            key=f"{work.id}:check",
-            ledger=self._ledger,
-            task_id=work.id,
-        )
+        try:
+            await checks.ensure_check_run(
+                self._installation, self._repo, check,
+                key=f"{work.id}:check", ledger=self._ledger, task_id=work.id,
+            )  # fmt: skip
+        except faults.Refused as problem:  # the pull request stands without it: the report is a comment there
+            logger.warning("check.refused", why=str(problem))
 
     async def last_word(self, ending: TaskState) -> None:
         """Post the one new comment that says how it ended."""
