@@ -132,7 +132,7 @@ async def test_serve_keeps_its_worker_and_ends_well(tmp_path: Path) -> None:
         assert not is_alive(second)
     assert '"event": "worker.stopping"' in server.text()
     assert (tmp_path / "own.sqlite").exists()
-    assert "Traceback" not in server.text()
+    assert "Traceback" not in server.text(), server.text()[-3000:]
 
 
 async def test_a_killed_server_takes_its_worker_along(tmp_path: Path) -> None:

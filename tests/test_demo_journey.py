@@ -111,7 +111,8 @@ async def demo(folder: Path, *arguments: str) -> AsyncIterator[Terminal]:
     """Start the demo in a folder for temporary files of its own; end it in any case."""
     kept = {name: value for name, value in os.environ.items() if name not in {"KEEP", "CLAUDE"}}
     running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "demo", *arguments, cwd=CHECKOUT, env=kept | STRAY | {"TMPDIR": str(folder)},
+        sys.executable, "-m", "demo", *arguments, cwd=CHECKOUT,
+        env=kept | STRAY | {"TMPDIR": str(folder), "COLUMNS": "100"},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     terminal = Terminal(running, folder)
