@@ -120,8 +120,9 @@ class Phases:
         """Push the proven work, open the pull request, say the last word."""
         desk, forge = await self._desk(work), self._means.forge_of(work.session)
         delivery = self._delivery(work, desk, forge)
-        tree = await delivery.with_tests(work.facts["judged"]["tree"])
-        await work.note(delivered_tree=tree)
+        if "delivered_tree" not in work.facts:
+            await work.note(delivered_tree=await self._whole(work, desk, delivery))
+        tree = work.facts["delivered_tree"]
         await delivery.push(tree, await self._message(work, desk))
         pull = await forge.propose(work, desk.quarantine)
         if pull is not None:
@@ -133,6 +134,15 @@ class Phases:
                 summary=(work.facts.get("finish") or {}).get("summary"),
             )  # fmt: skip
         await self._clear(work)
+
+    async def _whole(self, work: Work, desk: Desk, delivery: Delivery) -> str:
+        """Return the tree to push: with the generated tests in it if the suite holds there as a whole."""
+        proven: str = work.facts["judged"]["tree"]
+        wished = await delivery.with_tests(proven)
+        if wished == proven or await self._proving(work, desk).holds(wished):
+            return wished
+        log.info("tests.left_out", why="the suite does not hold with the generated tests in it")
+        return proven
 
     async def conclude(self, work: Work) -> None:
         """End without a pull request: keep what exists on the branch, say why, leave nothing behind."""

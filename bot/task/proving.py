@@ -11,6 +11,7 @@ import structlog
 from bot.claude import failures, prompts, size, tests_wanted
 from bot.claude.ask import Claude
 from bot.proof import detect, generated, own_tests, proof
+from bot.proof import run as suites
 from bot.proof.generated import Candidate, GeneratedTest
 from bot.proof.junit import CaseResult, SuiteResult
 from bot.proof.own_tests import ChangedFile
@@ -80,6 +81,22 @@ class Proving:
             await self._work.change(phase=Phase.DELIVER, progress="proven; opening the pull request")
         else:
             await failed(REASONS[verdict], f"The proof did not hold: {verdict}.", judged["evidence"])
+
+    async def holds(self, tree: str) -> bool:
+        """Run the suite on the tree that is to be pushed; whether what passed in the proof passes there."""
+        runner = await self._runner(self._desk.base)
+        if runner is None:
+            return True
+        try:
+            ground = await self._bench.prepare(self._desk.base, tree, (), "whole")
+            seconds, paths = self._settings.regression_timeout, await self._bench.files(tree)
+            whole = await suites.suite(ground, runner, seconds=seconds, paths=paths)
+        finally:
+            await self._bench.close()
+        async with self._work.database.reading() as reading:
+            cases = await test_cases.of_task(reading, self._work.id)
+        passed = {name for name, case in whole.cases.items() if case.state is TestState.PASSED}
+        return passed.issuperset(case.name for case in cases if case.status is TestState.PASSED)
 
     async def _judge(self, tree: str) -> None:
         try:
