@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 RUN := $(VENV)/bin/python
+# Journeys mostly wait for each other: three processes fill two cores.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage check lock clean
@@ -15,10 +17,10 @@ demo: $(STAMP) ## Tell the whole story once: from a label to a proven pull reque
 	@$(RUN) -m demo $(if $(filter command%,$(origin PORT)),--port $(PORT))
 
 test: $(STAMP) ## Run the whole test suite
-	$(RUN) -m pytest -q -n auto --dist worksteal $(TESTS)
+	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal $(TESTS)
 
 coverage: $(STAMP) ## Run the whole test suite and say which lines and branches it leaves out
-	$(RUN) -m pytest -q -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered $(TESTS)
+	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term-missing:skip-covered $(TESTS)
 
 check: $(STAMP) ## Lint, check the formatting and the types
 	$(RUN) -m ruff check .
