@@ -1,5 +1,7 @@
 """Open the database and hand out transactions: one way in for SQLite and PostgreSQL."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +14,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from storage.models import Model
 
 BUSY_TIMEOUT_MS = 30_000
+WAL_TRIES = 100
+WAL_PAUSE_SECONDS = 0.1
+
+
+async def use_wal(engine: AsyncEngine) -> None:
+    """Put an SQLite file into WAL mode, which it keeps; of two that do so at once SQLite turns one away."""
+    for tries_left in range(WAL_TRIES, 0, -1):
+        try:
+            async with engine.connect() as connection:
+                raw = await connection.get_raw_connection()
+                await raw.driver_connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[union-attr]
+        except sqlite3.OperationalError:
+            if tries_left == 1:
+                raise
+            await asyncio.sleep(WAL_PAUSE_SECONDS)
+        else:
+            return
 
 
 class Database:
@@ -82,10 +101,9 @@ def _tune_sqlite(engine: AsyncEngine) -> None:
         # FULL: a 202 promises that the delivery survives a power cut; WAL with NORMAL may lose the last
         # commits (https://www.sqlite.org/pragma.html#pragma_synchronous).
         for pragma in (
-            "journal_mode=WAL",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "synchronous=FULL",
             "foreign_keys=ON",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from storage import database as databases
 from storage.database import Database
 
 # Any constant does, as long as every Journeyman uses the same: it keeps two `migrate` from running at once.
@@ -48,6 +49,8 @@ def _refuse_newer(connection: Connection) -> None:
 
 async def upgrade(database: Database) -> None:
     """Run the migrations that are missing, in one transaction; raises SchemaMismatch for a newer database."""
+    if database.is_sqlite:
+        await databases.use_wal(database.engine)
     async with database.engine.begin() as connection:
         await connection.run_sync(_upgrade)
 

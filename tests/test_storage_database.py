@@ -19,6 +19,7 @@ async def test_sqlite_keeps_what_it_confirmed(tmp_path: Path) -> None:
     """Every connection uses WAL, waits for the disk at each commit, and holds to its foreign keys."""
     database = databases.connect(databases.default_url(tmp_path))
     try:
+        await schema.upgrade(database)
         for opening in (database.transaction, database.reading):
             async with opening() as session:
                 found = {
