@@ -60,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     working.add_argument("--wake-descriptor", type=int, help=argparse.SUPPRESS)
     add("web", _web, "Receive webhooks only (PostgreSQL).")
     add("migrate", _migrate, "Bring the database to this version's schema.")
+    new = add("setup", _setup, "Register the App at GitHub from app.yaml, and keep its key.")
+    new.add_argument("--org", help="the organization that is to own the App (default: your own account)")
+    new.add_argument("--name", help="the App's name (default: app.yaml's); GitHub lets you change it")
+    new.add_argument("--url", help="where GitHub sends webhooks (default: from JOURNEYMAN_PUBLIC_URL)")
+    new.add_argument("--out", type=Path, default=Path(), help="the folder for key and settings (default: .)")
+    new.add_argument("--port", type=_port, default=0, help="the port on loopback (default: a free one)")
+    add("check", _check, "Say line by line what is right and what is not, with the fix.")
     run = add("run", _run, "Do a task on a local clone, without GitHub; the result is a branch.")
     run.add_argument("--repo", type=Path, required=True, help="the local clone")
     run.add_argument(
@@ -71,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     again = add("replay", _replay, "Hand a stored delivery to its handlers again.")
     again.add_argument("delivery", help="the X-GitHub-Delivery id")
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)
 
 
 def _room(name: str) -> Any:
@@ -118,6 +131,18 @@ async def _migrate(_: argparse.Namespace) -> int:
     async with contextlib.aclosing(databases.connect(url)) as database:
         await schema.upgrade(database)
     return DONE
+
+
+async def _setup(given: argparse.Namespace) -> int:
+    await _room("setup").register(
+        _room("setup").settings_for(os.environ),
+        org=given.org, name=given.name, url=given.url, out=given.out, port=given.port,
+    )  # fmt: skip
+    return DONE
+
+
+async def _check(_: argparse.Namespace) -> int:
+    return DONE if await _room("check").check(os.environ) else FAILED
 
 
 async def _run(given: argparse.Namespace) -> int:

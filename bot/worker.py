@@ -5,7 +5,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
@@ -23,24 +23,31 @@ from bot.github.client import GitHub
 from bot.github.permissions import Permissions
 from bot.lock import Lock
 from bot.settings import Settings
+from bot.talk.attendant import Attendant
+from bot.talk.voice import Voice
 from bot.task import leftovers
+from bot.task.configured import Configured
 from bot.task.desk import Workshop
 from bot.task.forge import Forge
+from bot.task.github_means import GitHubMeans
 from bot.task.interruption import Interruptions
 from bot.task.ledger import TableLedger
 from bot.task.lifecycle import Lifecycle
-from bot.task.on_github import GitHubMeans, OnGitHub
+from bot.task.on_github import OnGitHub
 from bot.task.phases import Means, Phases
 from bot.task.portrait import Portraitist
+from bot.task.posting import Posting
+from bot.task.work import Work
 from bot.words.redaction import Redactor
 from bot.workspace import registries
 from bot.workspace.environment import Environments
 from bot.workspace.mirror import Mirrors
 from bot.workspace.sandbox import Sandbox
 from storage import database as databases
-from storage import schema
+from storage import requests, schema, tasks
 from storage.database import Database
 from storage.models import Session
+from storage.words import LIVE
 
 log = structlog.get_logger(__name__)
 
@@ -81,10 +88,12 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
         stack.push_async_callback(github.close)
         claude = Claude(api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)
         stack.push_async_callback(claude.close)
-        portraits = Portraitist(settings, Redactor.knowing(settings.secrets()))
+        secrets = Redactor.knowing(settings.secrets())
+        portraits, ledger = Portraitist(settings, secrets), TableLedger(database)
         outside = GitHubMeans(
-            github=github, permissions=Permissions(time.monotonic), ledger=TableLedger(database),
+            github=github, permissions=Permissions(time.monotonic), ledger=ledger,
             database=database, settings=settings, portraits=portraits,
+            configured=Configured(database), posting=Posting(database, ledger, secrets),
         )  # fmt: skip
 
         def forge_of(session: Session) -> Forge:
@@ -108,7 +117,10 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
             else durable.default_url(settings.data_dir),
             name,
         )  # fmt: skip
-        dispatcher = Dispatcher(database, engine, settings.task_budget_usd)
+        dispatcher = Dispatcher(database, engine, _attendant(outside, secrets, forge_of))
+        if database.is_sqlite:  # nobody else can be at what a dead worker had taken up
+            async with database.transaction() as writing:
+                await requests.unclaim(writing)
         loops = [dispatcher.run(), interruptions.run(), Watchdog(engine).run()]
         loops.append(leftovers.keep_within(shop, int(settings.cache_gb * 2**30)))
         loops.append(Retention(database, engine, settings.retention_days).run())
@@ -126,6 +138,27 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
             await github.flush()  # a step that waits for its edit's turn need not wait any longer
             await engine.drain(STEP_SECONDS)
             await github.flush()
+
+
+def _attendant(means: GitHubMeans, secrets: Redactor, forge_of: Callable[[Session], Forge]) -> Attendant:
+    async def refresh(session_id: str) -> None:
+        """Show the session's status at once: that of the task at work, else of its last."""
+        async with means.database.reading() as reading:
+            found = await tasks.of_session(reading, session_id)
+        at_work = [task for task in found if task.status in LIVE] or found[:1]
+        if at_work:
+            work = await Work.load(means.database, at_work[0].id)
+            await forge_of(work.session).show(work, asked=True)
+
+    voice = Voice(
+        github=means.github, ledger=means.ledger, posting=means.posting, configured=means.configured,
+        settings=means.settings, secrets=secrets, refresh=refresh,
+    )  # fmt: skip
+    return Attendant(
+        database=means.database, github=means.github, permissions=means.permissions,
+        configured=means.configured, voice=voice, app_id=means.settings.app_id,
+        cap_usd=means.settings.task_budget_usd,
+    )  # fmt: skip
 
 
 async def workshop(settings: Settings) -> Workshop:

@@ -32,10 +32,18 @@ async def hear(
 
     Handlers only read what is handed to them, so one that raises leaves nothing behind to take back.
     """
-    taken = [event for event in events if router.fetch(event)]
-    known = await repositories.labels(session, {payload.repository_id(event.data) for event in taken})
-    policy = Policy(label, known)
-    return [await _one(router, event, policy) if router.fetch(event) else _IGNORED for event in events]
+    taken = [bool(router.fetch(event)) for event in events]
+    # Other events are about no label, and need not cost a look into the database.
+    named = {
+        payload.repository_id(event.data)
+        for event, is_taken in zip(events, taken, strict=True)
+        if is_taken and event.event == "issues"
+    }
+    policy = Policy(label, await repositories.labels(session, named))
+    return [
+        await _one(router, event, policy) if is_taken else _IGNORED
+        for event, is_taken in zip(events, taken, strict=True)
+    ]
 
 
 _IGNORED = Heard(DeliveryState.IGNORED)

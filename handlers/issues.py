@@ -1,10 +1,9 @@
 """Turn issue events into Requests."""
 
-from typing import Any
-
 from gidgethub import routing, sansio
 
-from handlers import payload
+from handlers import asking, payload
+from handlers.payload import Issue
 from handlers.policy import Policy
 from storage.requests import Ask
 from storage.words import RequestKind
@@ -13,48 +12,61 @@ router = routing.Router()
 
 
 @router.register("issues", action="labeled")
-async def labeled(event: sansio.Event, policy: Policy, asks: list[Ask], *_: Any) -> None:
+async def labeled(event: sansio.Event, policy: Policy, asks: list[Ask]) -> None:
     """Start work when a person adds the trigger label to an issue."""
-    issue = payload.issue_event(event.data)
+    issue = payload.issue(event.data)
     # A bot that adds the label could start work that no person asked for.
-    if _is_trigger(event, issue, policy) and not issue.actor_is_bot:
+    if _is_trigger(event, policy) and payload.is_human(event.data):
         _ask(event, issue, RequestKind.RUN, asks)
 
 
 @router.register("issues", action="unlabeled")
-async def unlabeled(event: sansio.Event, policy: Policy, asks: list[Ask], *_: Any) -> None:
+async def unlabeled(event: sansio.Event, policy: Policy, asks: list[Ask]) -> None:
     """Stop work when the trigger label is taken away."""
-    issue = payload.issue_event(event.data)
-    if _is_trigger(event, issue, policy):
+    issue = payload.issue(event.data)
+    if _is_trigger(event, policy):
         _ask(event, issue, RequestKind.STOP, asks)
 
 
 @router.register("issues", action="closed")
-async def closed(event: sansio.Event, policy: Policy, asks: list[Ask], *_: Any) -> None:
-    """Stop work on an issue that nobody wants done any more."""
-    del policy
-    _ask(event, payload.issue_event(event.data), RequestKind.STOP, asks)
+@router.register("issues", action="deleted")
+@router.register("issues", action="transferred")
+async def ended(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> None:
+    """Stop work on an issue that nobody wants done any more, or that is no longer there."""
+    _ask(event, payload.issue(event.data), RequestKind.STOP, asks)
 
 
-def _is_trigger(event: sansio.Event, issue: payload.IssueEvent, policy: Policy) -> bool:
+@router.register("issues", action="edited")
+async def edited(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> None:
+    """Note that a person changed what an issue asks for; a milestone or a label is no change of that."""
+    issue = payload.issue(event.data)
+    changed = event.data.get("changes")
+    rewritten = isinstance(changed, dict) and not changed.keys().isdisjoint({"title", "body"})
+    if rewritten and not issue.is_pull and payload.is_human(event.data):
+        known_as = asking.cause(event, "edited", "issue", issue.number, issue.updated_at)
+        asking.put(asks, event, RequestKind.EDITED, known_as, number=issue.number)
+
+
+def _is_trigger(event: sansio.Event, policy: Policy) -> bool:
     """Look at the label of this event alone: an issue opened with six labels sends six of these."""
-    return policy.starts(issue.repository_id, payload.label_name(event.data))
+    label = payload.name(event.data, "label.name")
+    return policy.starts(payload.repository_id(event.data), label)
 
 
-def _ask(event: sansio.Event, issue: payload.IssueEvent, kind: RequestKind, asks: list[Ask]) -> None:
-    if issue.is_pull_request or issue.installation_id is None:
+def _ask(event: sansio.Event, issue: Issue, kind: RequestKind, asks: list[Ask]) -> None:
+    if issue.is_pull:
         return
-    asks.append(
-        Ask(
-            cause=f"{event.delivery_id}:{kind}",
-            kind=kind,
-            delivery_id=event.delivery_id,
-            repository=issue.repository,
-            repository_id=issue.repository_id,
-            installation_id=issue.installation_id,
-            issue_number=issue.issue_number,
-            actor_id=issue.actor_id,
-            actor=issue.actor,
-            text={**issue.text, "event": f"{event.event}.{event.data['action']}"},
-        )
+    # Nothing in the payload tells a label from the same one taken away and added again within a second.
+    asking.put(
+        asks,
+        event,
+        kind,
+        asking.delivery(event, kind),
+        number=issue.number,
+        text={
+            "title": issue.title,
+            "body": issue.body,
+            "author": issue.author,
+            "updated_at": issue.updated_at,
+        },
     )

@@ -2,10 +2,19 @@
 
 from gidgethub import routing
 
-from handlers import issues
+from handlers import checks, comments, installations, issues, pulls, pushes, repositories, reviews
 
 # `ping` needs no handler: the receiver answers it once its signature holds.
-ROUTERS = (issues.router,)
+ROUTERS = (
+    issues.router,
+    comments.router,
+    reviews.router,
+    pulls.router,
+    checks.router,
+    pushes.router,
+    repositories.router,
+    installations.router,
+)
 
 
 def router() -> routing.Router:

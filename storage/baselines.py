@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock, database
-from storage.models import Baseline
+from storage.records import Baseline
 
 
 async def find(session: AsyncSession, key: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock
-from storage.models import Charge
+from storage.records import Charge
 
 ZERO = Decimal(0)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from storage.models import Model
+from storage.metadata import Model
 
 BUSY_TIMEOUT_MS = 30_000
 WAL_TRIES = 100

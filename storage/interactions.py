@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import clock
+from storage import clock, events
 from storage.models import Interaction, Task
-from storage.words import ENDED, InteractionType
+from storage.words import ENDED, EventKind, InteractionType
 
 
 async def append(
@@ -19,7 +19,7 @@ async def append(
     The unique index on (task, seq) lets only one writer take the next place: a second worker that
     believes it owns the task gets an IntegrityError instead of a forked history.
     """
-    last = await session.scalar(select(func.max(Interaction.seq)).where(Interaction.task_id == task_id)) or 0
+    last = await last_seq(session, task_id)
     moment = clock.now()
     rows = [
         Interaction(
@@ -29,7 +29,14 @@ async def append(
     ]
     session.add_all(rows)
     await session.flush()
+    told = [{"interaction": row.id, "seq": row.seq, "type": row.interaction_type} for row in rows]
+    await events.add(session, task_id, EventKind.INTERACTION, *told)
     return rows
+
+
+async def last_seq(session: AsyncSession, task_id: str) -> int:
+    """Return the number of a task's last entry, 0 before the first."""
+    return await session.scalar(select(func.max(Interaction.seq)).where(Interaction.task_id == task_id)) or 0
 
 
 async def of_task(session: AsyncSession, task_id: str, after: int = 0) -> list[Interaction]:

@@ -1,26 +1,17 @@
-"""Lay out the tables: what Journeyman remembers, and the constraints that close its races."""
+"""Lay out the tables of the work: what was heard, what grew from it, and the constraints that close races."""
 
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Numeric,
-    String,
-    text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.columns import UtcTime, Word, Words
+from storage.metadata import DOLLARS, IDENTITY, Model
 from storage.words import (
     DeliveryState,
+    EventKind,
     InteractionType,
     PausedBy,
     Reason,
@@ -30,22 +21,6 @@ from storage.words import (
     TestState,
     TestType,
 )
-
-NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "pk": "pk_%(table_name)s",
-}
-# SQLite numbers rows by itself only in a column of type INTEGER.
-IDENTITY = BigInteger().with_variant(Integer(), "sqlite")
-DOLLARS = Numeric(12, 6)
-
-
-class Model(DeclarativeBase):
-    """Give every table the same naming convention, so that migrations can name what they change."""
-
-    metadata = MetaData(naming_convention=NAMES)
 
 
 class Delivery(Model):
@@ -75,6 +50,13 @@ class Request(Model):
             sqlite_where=text("dispatched_at IS NULL"),
             postgresql_where=text("dispatched_at IS NULL"),
         ),
+        Index(
+            "ix_requests_unanswered",
+            "id",
+            sqlite_where=text("answer IS NOT NULL AND answered_at IS NULL"),
+            postgresql_where=text("answer IS NOT NULL AND answered_at IS NULL"),
+        ),
+        Index("ix_requests_repository_issue", "repository_id", "issue_number"),
     )
 
     id: Mapped[int] = mapped_column(IDENTITY, primary_key=True, autoincrement=True)
@@ -93,6 +75,12 @@ class Request(Model):
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     dispatched_at: Mapped[datetime | None] = mapped_column(UtcTime)
     outcome: Mapped[str | None] = mapped_column(Words)
+    # Whoever considers it does so until then; after a failure of the world nobody takes it up before then.
+    claimed_until: Mapped[datetime | None] = mapped_column(UtcTime)
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    # What the person is to be told, and whether they were.
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    answered_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class Session(Model):
@@ -110,6 +98,7 @@ class Session(Model):
             postgresql_where=text("ended_at IS NULL AND issue_number IS NOT NULL"),
         ),
         Index("ix_sessions_repository_issue", "repository_id", "issue_number"),
+        Index("ix_sessions_repository_pull", "repository_id", "pull_request"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -120,6 +109,7 @@ class Session(Model):
     project_path: Mapped[str | None] = mapped_column(Words)
     branch: Mapped[str | None] = mapped_column(Words)
     pull_request: Mapped[int | None]
+    pull_state: Mapped[str | None] = mapped_column(String(16))  # open | closed | merged
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -177,6 +167,9 @@ class Task(Model):
     tree: Mapped[str | None] = mapped_column(String(64))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     cancel_wanted: Mapped[str | None] = mapped_column(Words)
+    cancel_as: Mapped[Reason | None] = mapped_column(Word(Reason))  # FAILED with it, instead of CANCELLED
+    pause_wanted: Mapped[str | None] = mapped_column(Words)  # by whom; taken back when someone resumes it
+    event_count: Mapped[int] = mapped_column(default=0, server_default="0")
     # How often it was handed to the queue; part of the workflow's id.
     runs: Mapped[int] = mapped_column(default=0)
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -220,6 +213,32 @@ class Interaction(Model):
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
+class Event(Model):
+    """One change of a task, written in the transaction of the change: what a listener may have missed."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("uq_events_seq", "task_id", "seq", unique=True),
+        Index(
+            "ix_events_unsent",
+            "id",
+            sqlite_where=text("notified_at IS NULL AND kind = 'state'"),
+            postgresql_where=text("notified_at IS NULL AND kind = 'state'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(IDENTITY, primary_key=True, autoincrement=True)
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    seq: Mapped[int]
+    kind: Mapped[EventKind] = mapped_column(Word(EventKind))
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    # Of a state change: when the outbound notification was taken, given up or found to be nobody's.
+    notified_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    notify_attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    notify_after: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
 class Snapshot(Model):
     """The agent's tree at one moment: a tree id and the thin pack that makes it from the base commit."""
 
@@ -247,53 +266,3 @@ class Effect(Model):
     detail: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class Charge(Model):
-    """Money for one model call: reserved before it, settled after it; unsettled counts as spent."""
-
-    __tablename__ = "charges"
-    __table_args__ = (Index("ix_charges_repository_day", "repository", "day"),)
-
-    id: Mapped[int] = mapped_column(IDENTITY, primary_key=True, autoincrement=True)
-    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
-    repository: Mapped[str] = mapped_column(Words)
-    day: Mapped[str] = mapped_column(String(10))  # UTC, YYYY-MM-DD
-    purpose: Mapped[str] = mapped_column(String(32))
-    model: Mapped[str] = mapped_column(String(100))
-    reserved_usd: Mapped[Decimal] = mapped_column(DOLLARS)
-    settled_usd: Mapped[Decimal | None] = mapped_column(DOLLARS)
-    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class Baseline(Model):
-    """The suite's outcome on one base commit, bought once per repository, commit, environment and command."""
-
-    __tablename__ = "baselines"
-
-    key: Mapped[str] = mapped_column(String(200), primary_key=True)
-    suite: Mapped[dict[str, Any]] = mapped_column(JSON)
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class Repository(Model):
-    """What was last known good of a repository: its in-repository configuration and its label."""
-
-    __tablename__ = "repositories"
-
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    full_name: Mapped[str] = mapped_column(Words)
-    label: Mapped[str | None] = mapped_column(Words)
-    configuration: Mapped[dict[str, Any]] = mapped_column(JSON)
-    updated_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class Worker(Model):
-    """One worker process of many: its last sign of life by the database's clock, or that it is dead."""
-
-    __tablename__ = "workers"
-
-    id: Mapped[str] = mapped_column(String(200), primary_key=True)
-    beat: Mapped[datetime] = mapped_column(UtcTime)
-    state: Mapped[str] = mapped_column(String(16))  # alive | dead

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock
-from storage.models import Repository
+from storage.records import Repository
 
 
 async def labels(session: AsyncSession, repository_ids: set[int]) -> dict[int, str]:
@@ -22,6 +22,13 @@ async def labels(session: AsyncSession, repository_ids: set[int]) -> dict[int, s
 async def find(session: AsyncSession, repository_id: int) -> Repository | None:
     """Return what is known of a repository."""
     return await session.get(Repository, repository_id)
+
+
+async def rename(session: AsyncSession, repository_id: int, full_name: str) -> None:
+    """Remember another name of a repository that is known."""
+    await session.execute(
+        update(Repository).where(Repository.id == repository_id).values(full_name=full_name)
+    )
 
 
 async def save(

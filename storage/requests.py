@@ -1,11 +1,13 @@
-"""Keep what was asked for until it is done: the outbox between hearing and doing."""
+"""Keep what was asked for until it is done and answered: the outbox between hearing and doing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from storage import clock, database
 from storage.models import Request
@@ -17,6 +19,7 @@ class Ask:
     """One thing asked for: who, where, what, and the text as it was at that moment.
 
     `cause` is its natural key: the same cause asked twice (a replayed delivery) is one Request.
+    `issue_number` is the number of the thread, an issue's or a pull request's.
     """
 
     cause: str
@@ -36,19 +39,106 @@ async def add(session: AsyncSession, asks: Sequence[Ask]) -> None:
     if not asks:
         return
     moment = clock.now()
-    rows = [{**vars(ask), "created_at": moment} for ask in asks]
+    rows = [{**vars(ask), "created_at": moment, "attempts": 0} for ask in asks]
     connection = await session.connection()
     await connection.execute(database.insert(session, Request).on_conflict_do_nothing(), rows)
 
 
-async def waiting(session: AsyncSession, limit: int = 100) -> list[Request]:
-    """Return the Requests that nobody has dispatched, oldest first."""
-    query = select(Request).where(Request.dispatched_at.is_(None)).order_by(Request.id).limit(limit)
-    return list(await session.scalars(query.with_for_update(skip_locked=True)))
+async def known(session: AsyncSession, causes: Sequence[str]) -> set[str]:
+    """Return those of the causes that a Request exists for."""
+    return set(await session.scalars(select(Request.cause).where(Request.cause.in_(causes))))
 
 
-async def dispatched(session: AsyncSession, request_id: int, outcome: str) -> None:
-    """Say what a Request became."""
-    await session.execute(
-        update(Request).where(Request.id == request_id).values(dispatched_at=clock.now(), outcome=outcome)
+async def due(session: AsyncSession, limit: int = 100) -> list[int]:
+    """Return the ids of the Requests to consider now: of each thread the oldest that waits, oldest first."""
+    older = aliased(Request)
+    in_line = (
+        select(older.id)
+        .where(
+            older.dispatched_at.is_(None),
+            older.id < Request.id,
+            func.coalesce(older.repository_id, 0) == func.coalesce(Request.repository_id, 0),
+            func.coalesce(older.issue_number, 0) == func.coalesce(Request.issue_number, 0),
+        )
+        .exists()
     )
+    query = (
+        select(Request.id)
+        .where(Request.dispatched_at.is_(None), _unclaimed(), ~in_line)
+        .order_by(Request.id)
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def unanswered(session: AsyncSession, limit: int = 100) -> list[int]:
+    """Return the ids of the Requests whose person has not been told yet, oldest first."""
+    query = (
+        select(Request.id)
+        .where(Request.answer.is_not(None), Request.answered_at.is_(None), _unclaimed())
+        .order_by(Request.id)
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def claim(session: AsyncSession, ids: Sequence[int], until: datetime) -> list[Request]:
+    """Take those of the Requests that nobody else has taken; they come back when the moment has passed."""
+    statement = (
+        update(Request)
+        .where(Request.id.in_(ids), _unclaimed())
+        .values(claimed_until=until, attempts=Request.attempts + 1)
+        .returning(Request)
+    )
+    found = await session.scalars(statement, execution_options={"synchronize_session": False})
+    return sorted(found, key=lambda request: request.id)
+
+
+async def unclaim(session: AsyncSession) -> None:
+    """Give back everything that was claimed; for a worker that knows itself to be the only one."""
+    undone = or_(Request.dispatched_at.is_(None), Request.answer.is_not(None) & Request.answered_at.is_(None))
+    await session.execute(
+        update(Request).where(undone, Request.claimed_until.is_not(None)).values(claimed_until=None)
+    )
+
+
+async def postpone(session: AsyncSession, request_id: int, until: datetime) -> None:
+    """Let a Request be considered again at that moment."""
+    await session.execute(update(Request).where(Request.id == request_id).values(claimed_until=until))
+
+
+async def dispatched(
+    session: AsyncSession, request_id: int, outcome: str, answer: dict[str, Any] | None = None
+) -> bool:
+    """Say what a Request became and what its person is to hear; False when someone else has done it."""
+    statement = (
+        update(Request)
+        .where(Request.id == request_id, Request.dispatched_at.is_(None))
+        .values(dispatched_at=clock.now(), outcome=outcome, answer=answer)
+    )
+    return (await session.execute(statement.returning(Request.id))).scalar_one_or_none() is not None
+
+
+async def answered(session: AsyncSession, request_id: int) -> None:
+    """Say that the person was told."""
+    await session.execute(update(Request).where(Request.id == request_id).values(answered_at=clock.now()))
+
+
+async def of_cause(session: AsyncSession, cause: str) -> Request | None:
+    """Return the Request that a cause made, if there is one."""
+    return (await session.scalars(select(Request).where(Request.cause == cause))).one_or_none()
+
+
+async def latest(session: AsyncSession, repository_id: int, number: int, kind: RequestKind) -> Request | None:
+    """Return the newest Request of a kind in a thread."""
+    query = (
+        select(Request)
+        .where(Request.repository_id == repository_id, Request.issue_number == number, Request.kind == kind)
+        .order_by(Request.id.desc())
+        .limit(1)
+    )
+    return (await session.scalars(query)).one_or_none()
+
+
+def _unclaimed() -> Any:
+    return or_(Request.claimed_until.is_(None), Request.claimed_until <= clock.now())

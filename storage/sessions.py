@@ -1,12 +1,13 @@
 """Open, find and end sessions: one issue in one repository, with what grows from it."""
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock
-from storage.models import Session
+from storage.models import Session, Task
 
 
 async def open_for(
@@ -45,6 +46,49 @@ async def find_open(session: AsyncSession, repository_id: int, issue_number: int
     return (await session.scalars(query)).one_or_none()
 
 
+async def of_thread(session: AsyncSession, repository_id: int, number: int) -> Session | None:
+    """Return the session that an issue or pull request belongs to: the open one, else the newest."""
+    query = (
+        select(Session)
+        .where(
+            Session.repository_id == repository_id,
+            or_(Session.issue_number == number, Session.pull_request == number),
+        )
+        .order_by(Session.ended_at.is_not(None), Session.created_at.desc())
+        .limit(1)
+    )
+    return (await session.scalars(query)).one_or_none()
+
+
+async def reopen(session: AsyncSession, session_id: str) -> None:
+    """Let a session go on; the unique index refuses it while the issue has another (IntegrityError)."""
+    await change(session, session_id, ended_at=None)
+
+
+async def of_head(session: AsyncSession, repository_id: int, sha: str) -> Session | None:
+    """Return the session whose latest push made that commit."""
+    query = (
+        select(Session)
+        .join(Task, Task.session_id == Session.id)
+        .where(Session.repository_id == repository_id, Task.head_sha == sha)
+        .order_by(Task.created_at.desc())
+        .limit(1)
+    )
+    return (await session.scalars(query)).first()
+
+
+async def open_in(
+    session: AsyncSession, repository_ids: Collection[int], installation_id: int | None = None
+) -> list[Session]:
+    """Return the open sessions of repositories, or of a whole installation."""
+    query = select(Session).where(Session.ended_at.is_(None))
+    if installation_id is not None:
+        query = query.where(Session.installation_id == installation_id)
+    else:
+        query = query.where(Session.repository_id.in_(repository_ids))
+    return list(await session.scalars(query))
+
+
 async def earlier(session: AsyncSession, row: Session) -> int:
     """Count the issue's earlier sessions that have a branch; the suffix of this one's comes from it."""
     if row.issue_number is None:
@@ -73,3 +117,8 @@ async def change(session: AsyncSession, session_id: str, **values: Any) -> None:
 async def end(session: AsyncSession, session_id: str) -> None:
     """Close the session, so that the next label opens a new one."""
     await change(session, session_id, ended_at=clock.now())
+
+
+async def hold(session: AsyncSession, session_id: str) -> Session | None:
+    """Return the session with its row locked until the commit, None for an unknown id."""
+    return await session.get(Session, session_id, with_for_update=True, populate_existing=True)

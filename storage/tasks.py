@@ -5,12 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import case, null, or_, select, update
+from sqlalchemy import case, func, null, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from storage import clock
+from storage import clock, events
 from storage.models import Session, Task
-from storage.words import ENDED, LIVE, PausedBy, Reason, TaskKind, TaskState
+from storage.words import ENDED, LIVE, EventKind, PausedBy, Reason, TaskKind, TaskState
 
 ADMIT = "admit"  # the phase every task begins in
 
@@ -49,6 +50,7 @@ async def create(
     )
     session.add(task)
     await session.flush()
+    await _tell(session, task.id)
     return task
 
 
@@ -71,6 +73,16 @@ async def of_session(session: AsyncSession, session_id: str) -> list[Task]:
     return list(await session.scalars(query))
 
 
+async def ahead(session: AsyncSession, task: Task) -> int | None:
+    """Return a waiting task's place in the line for a slot, from 1; None while it is let in."""
+    if task.phase == ADMIT:
+        return None
+    query = select(func.count()).where(
+        Task.status == TaskState.PENDING, Task.phase != ADMIT, Task.created_at < task.created_at
+    )
+    return int(await session.scalar(query) or 0) + 1
+
+
 async def to_enqueue(session: AsyncSession, limit: int = 100) -> list[Task]:
     """Return the unfinished tasks that wait to be handed to the queue and may be, oldest first."""
     query = (
@@ -79,6 +91,15 @@ async def to_enqueue(session: AsyncSession, limit: int = 100) -> list[Task]:
             Task.status.not_in(ENDED),
             Task.enqueued_at.is_(None),
             or_(Task.resume_at.is_(None), Task.resume_at <= clock.now(), Task.cancel_wanted.is_not(None)),
+            # One that a person has paused waits for that person, not for a slot.
+            or_(Task.paused_by.is_distinct_from(PausedBy.PERSON), _wanted_again()),
+            # A follow-up waits behind the task at work; it may be turned away or stopped meanwhile.
+            or_(
+                Task.status != TaskState.PENDING,
+                Task.phase == ADMIT,
+                Task.cancel_wanted.is_not(None),
+                ~_others_live(),
+            ),
         )
         .order_by(Task.created_at)
         .limit(limit)
@@ -113,12 +134,19 @@ async def move(session: AsyncSession, task_id: str, status: TaskState, **values:
     if status not in LIVE:
         raise ValueError(f"{status} is not a live state")
     paused_by: PausedBy | None = values.pop("paused_by", None)
+    before = await session.execute(
+        select(Task.status, Task.paused_by).where(Task.id == task_id).with_for_update()
+    )
+    was = before.one_or_none()
     statement = (
         update(Task)
         .where(Task.id == task_id, Task.status.not_in(ENDED))
         .values(status=status, paused_by=paused_by, updated_at=clock.now(), **values)
     )
-    return bool((await session.execute(statement.returning(Task.id))).scalar_one_or_none())
+    moved = bool((await session.execute(statement.returning(Task.id))).scalar_one_or_none())
+    if moved and was is not None and (was.status, was.paused_by) != (status, paused_by):
+        await _tell(session, task_id)
+    return moved
 
 
 async def finish(
@@ -133,21 +161,40 @@ async def finish(
         .where(Task.id == task_id, Task.status.not_in(ENDED))
         .values(status=status, reason=reason, paused_by=None, finished_at=moment, updated_at=moment, **values)
     )
-    return bool((await session.execute(statement.returning(Task.id))).scalar_one_or_none())
+    ended = bool((await session.execute(statement.returning(Task.id))).scalar_one_or_none())
+    if ended:
+        await _tell(session, task_id)
+    return ended
 
 
-async def want_cancel(session: AsyncSession, session_id: str, why: str) -> list[str]:
-    """Ask the session's unfinished tasks to stop, and return their ids; workers look once a second.
+async def _tell(session: AsyncSession, task_id: str) -> None:
+    """Write the task's state as it is now into its events."""
+    told = (Task.status, Task.reason, Task.paused_by, Task.kind, Task.session_id)
+    found = await session.execute(select(*told).where(Task.id == task_id))
+    await events.add(session, task_id, EventKind.STATE, dict(found.mappings().one()))
 
-    One that still waits for a slot gets a new run, which dispatch starts outside of the queue.
+
+async def want_cancel(
+    session: AsyncSession, session_id: str, why: str, *, as_: Reason | None = None, task_id: str | None = None
+) -> list[str]:
+    """Ask the session's unfinished tasks (or that one) to stop; return their ids. Workers look often.
+
+    They end CANCELLED, or FAILED for the reason given. One that still waits for a slot, or for a person, gets
+    a new run, which dispatch starts outside of the queue.
     """
-    parked = (Task.status == TaskState.PAUSED) & (Task.paused_by == PausedBy.MODEL_OUTAGE)
+    parked = (Task.status == TaskState.PAUSED) & Task.paused_by.in_((PausedBy.MODEL_OUTAGE, PausedBy.PERSON))
     waits = (Task.status == TaskState.PENDING) | parked
     statement = (
         update(Task)
-        .where(Task.session_id == session_id, Task.status.not_in(ENDED), Task.cancel_wanted.is_(None))
+        .where(
+            Task.session_id == session_id,
+            Task.status.not_in(ENDED),
+            Task.cancel_wanted.is_(None),
+            Task.id == task_id if task_id is not None else true(),
+        )
         .values(
             cancel_wanted=why,
+            cancel_as=as_,
             updated_at=clock.now(),
             runs=case((waits, Task.runs + 1), else_=Task.runs),
             enqueued_at=case((waits, null()), else_=Task.enqueued_at),
@@ -157,10 +204,43 @@ async def want_cancel(session: AsyncSession, session_id: str, why: str) -> list[
     return list((await session.execute(statement)).scalars())
 
 
+async def want_pause(session: AsyncSession, task_id: str, by: str) -> None:
+    """Ask a task to rest after its present step; one that waits for a slot gets a run that only does so."""
+    waits = (Task.status == TaskState.PENDING) & (Task.phase != ADMIT)
+    await session.execute(
+        update(Task)
+        .where(Task.id == task_id, Task.status.not_in(ENDED), Task.pause_wanted.is_(None))
+        .values(
+            pause_wanted=by,
+            updated_at=clock.now(),
+            runs=case((waits, Task.runs + 1), else_=Task.runs),
+            enqueued_at=case((waits, null()), else_=Task.enqueued_at),
+        )
+    )
+    await events.note(session, task_id, f"pause asked for by @{by}")
+
+
+async def resume(session: AsyncSession, task_id: str, by: str) -> None:
+    """Take a person's pause back; a task that rests already is handed to the queue again."""
+    await session.execute(
+        update(Task).where(Task.id == task_id).values(pause_wanted=None, updated_at=clock.now())
+    )
+    await events.note(session, task_id, f"resumed by @{by}")
+
+
 async def unwanted(session: AsyncSession, task_ids: list[str]) -> dict[str, str]:
     """Return those of the given tasks that someone wants stopped, with why."""
     query = select(Task.id, Task.cancel_wanted).where(Task.id.in_(task_ids), Task.cancel_wanted.is_not(None))
     return {row.id: row.cancel_wanted or "" for row in await session.execute(query)}
+
+
+def _wanted_again() -> Any:
+    return or_(Task.pause_wanted.is_(None), Task.cancel_wanted.is_not(None))
+
+
+def _others_live() -> Any:
+    other = aliased(Task)
+    return select(other.id).where(other.session_id == Task.session_id, other.status.in_(LIVE)).exists()
 
 
 async def set_facts(session: AsyncSession, task_id: str, **facts: Any) -> None:

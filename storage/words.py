@@ -14,8 +14,22 @@ class DeliveryState(StrEnum):
 class RequestKind(StrEnum):
     """What a delivery, an API call or the command line asks for."""
 
-    RUN = "run"
-    STOP = "stop"
+    RUN = "run"  # the label, or a command of the command line
+    STOP = "stop"  # the label taken away, the issue closed, deleted or transferred
+    COMMENT = "comment"  # a person wrote on an issue or pull request; commands and guidance are found in it
+    EDITED = "edited"  # a person changed a comment, or the issue itself, after the fact
+    REVIEW = "review"  # a person submitted a review of a pull request
+    PULL_CLOSED = "pull_closed"  # merged or not: the text says
+    PULL_REOPENED = "pull_reopened"
+    BUTTON = "button"  # a person pressed one of our check run's buttons, or asked for it to run again
+    CHECK_FAILED = "check_failed"  # the repository's own CI failed on a commit
+    CONFIGURED = "configured"  # a push to the default branch touched the configuration
+    REPOSITORY = "repository"  # renamed, transferred, archived, deleted, taken from the installation
+    INSTALLATION = "installation"  # suspended, deleted, or other permissions
+
+
+# Requests that are about no thread in particular.
+THREADLESS = (RequestKind.CONFIGURED, RequestKind.REPOSITORY, RequestKind.INSTALLATION)
 
 
 class TaskKind(StrEnum):
@@ -95,3 +109,11 @@ class InteractionType(StrEnum):
     HUMAN = "HUMAN"
     TOOL_CALL = "TOOL_CALL"
     TOOL_RESULT = "TOOL_RESULT"
+
+
+class EventKind(StrEnum):
+    """What one entry of a task's live events tells."""
+
+    STATE = "state"  # the task came to be, moved or ended
+    INTERACTION = "interaction"  # the conversation grew by one entry
+    NOTE = "note"  # something for people to know: a pause, a word taken in, an edit ignored

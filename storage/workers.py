@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.columns import UtcTime
-from storage.models import Worker
+from storage.records import Worker
 
 ALIVE = "alive"
 DEAD = "dead"

@@ -13,7 +13,7 @@ from bot.engine.watchdog import STRANDED_SECONDS, Watchdog
 from storage import clock, schema, workers
 from storage import database as databases
 from storage.database import Database
-from storage.models import Worker
+from storage.records import Worker
 from tests.engine_process import STEPS, started, until, working
 
 TTL = 30.0

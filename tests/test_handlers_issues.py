@@ -73,9 +73,10 @@ async def test_a_repository_may_have_its_own_label(hook: Hook) -> None:
     assert await _asked(hook, labeled(label={"name": "fix-me"})) == [RequestKind.RUN] * 2
 
 
-async def test_a_bot_cannot_start_work(hook: Hook) -> None:
-    """A label that a bot added starts nothing; one that it takes away stops."""
-    bot = {"id": 12, "login": "helper[bot]", "type": "Bot"}
+@pytest.mark.parametrize("kind", ["Bot", "Organization", "Mannequin"])
+async def test_a_bot_cannot_start_work(hook: Hook, kind: str) -> None:
+    """A label that no person added starts nothing; one that is taken away stops, whoever did it."""
+    bot = {"id": 12, "login": "helper", "type": kind}
     assert await _asked(hook, labeled(sender=bot)) == []
     assert await _asked(hook, labeled(action="unlabeled", sender=bot)) == [RequestKind.STOP]
 
@@ -106,6 +107,31 @@ async def test_closing_the_issue_stops(hook: Hook) -> None:
     assert await _asked(hook, closed | {"issue": closed["issue"] | {"pull_request": {}}}) == [
         RequestKind.STOP
     ]
+
+
+@pytest.mark.parametrize("action", ["deleted", "transferred"])
+async def test_an_issue_that_is_gone_stops(hook: Hook, action: str) -> None:
+    """Deleted or moved to another repository: there is no issue left to work on."""
+    gone = labeled(action=action)
+    del gone["label"]
+    assert await _asked(hook, gone) == [RequestKind.STOP]
+    (request,) = await hook.rows(Request)
+    assert (request.issue_number, request.text["event"]) == (42, f"issues.{action}")
+
+
+async def test_a_label_added_again_at_once_is_two(hook: Hook) -> None:
+    """Added, taken away and added within one second of GitHub's clock, it is wanted in the end."""
+    at = {"updated_at": "2026-11-22T10:00:00Z"}
+    for action in ("labeled", "unlabeled", "labeled"):
+        kinds = await _asked(hook, labeled(action=action, issue=at))
+    assert kinds == [RequestKind.RUN, RequestKind.STOP, RequestKind.RUN]
+
+
+async def test_what_else_happens_to_an_issue_is_ignored(hook: Hook) -> None:
+    """Nothing is registered for the other actions."""
+    for action in ("opened", "assigned", "reopened", "milestoned"):
+        assert await _asked(hook, labeled(action=action)) == []
+    assert {row.state for row in await hook.rows(Delivery)} == {DeliveryState.IGNORED}
 
 
 async def test_a_repository_hook_asks_for_nothing(hook: Hook) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from storage import baselines, charges, clock, effects, repositories, test_cases
 from storage.database import Database
-from storage.models import Charge
+from storage.records import Charge
 from storage.words import TestState, TestType
 from tests.records import a_task
 

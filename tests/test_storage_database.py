@@ -11,7 +11,7 @@ from sqlalchemy.exc import StatementError
 from storage import baselines, clock, schema
 from storage import database as databases
 from storage.database import Database
-from storage.models import Baseline
+from storage.records import Baseline
 from tests.records import a_task
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from storage import clock, workers
 from storage.database import Database
-from storage.models import Worker
+from storage.records import Worker
 
 
 async def _enter(database: Database, *ids: str) -> None:

@@ -1,12 +1,13 @@
 """Holds the last word to honesty and to six lines."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from bot.words import final
 from bot.words.facts import CaseFacts
-from storage.words import Reason, TaskState
+from storage.words import Reason, TaskKind, TaskState
 from tests.words_facts import FAILED, OLD, PASSED, PROVEN, SECRET, SESSION, TASK
 
 DONE = """\
@@ -19,8 +20,24 @@ OUT_OF_BUDGET = """\
 @alice I stopped: out of budget ($5.00), with 1 of 4 tests failing. The last call would have cost more.
 The work so far is on [`journeyman/issue-42-parsing-fails-for-0530`]\
 (https://github.com/octo/dates/tree/journeyman/issue-42-parsing-fails-for-0530). 4 min 12 s, $0.74.
-Raise `budget_usd` in `.github/journeyman.yml` or narrow the issue; then take the label `journeyman` off and \
-add it again."""
+Continue with `/journeyman retry budget=10`, narrow the issue, or take the branch over. \
+(Or take the label `journeyman` off and add it again.)"""
+
+FOLLOWED_UP = """\
+<!-- journeyman:final v1 s=7f3k2m9q op=fin-t1 -->
+@alice done: new commits on #57 (now at `9f8e7d6`), with 2 new tests, 1 failing without the change; \
+3 tests pass. 4 min 12 s, $0.74."""
+
+RETESTED = """\
+<!-- journeyman:final v1 s=7f3k2m9q op=fin-t1 -->
+@alice the tests ran again on `9f8e7d6`: 3 passed. 4 min 12 s, $0.74."""
+
+NOT_PROVEN = """\
+<!-- journeyman:final v1 s=7f3k2m9q op=fin-t1 -->
+@alice the tests ran again on `9f8e7d6`: 3 passed, 1 failed. Not proven: tests fail with my change, \
+with 1 of 4 tests failing.
+4 min 12 s, $0.74.
+Mention `@acme-bot` with what the failing tests should expect, or try again with `/journeyman retry`."""
 
 
 def test_success_names_the_pull_request_and_its_proof() -> None:
@@ -40,9 +57,77 @@ def test_failure_names_cause_remains_and_next_step() -> None:
         reason=Reason.OUT_OF_BUDGET,
         pushed=True,
         detail="the last call would have cost more",
+        cap_usd=Decimal(20),
     )
 
     assert final.comment(SESSION, task, tests) == OUT_OF_BUDGET
+
+
+@pytest.mark.parametrize(
+    ("budget", "cap", "asks"),
+    [
+        ("5.00", None, "5"),
+        ("5.00", "5.00", "5"),
+        ("5", "8.50", "8.5"),
+        ("2.50", "100", "5"),
+        ("900", "5000", "1000"),
+    ],
+)
+def test_a_retry_asks_for_no_more_than_it_can_get(budget: str, cap: str | None, asks: str) -> None:
+    """The command to copy is one that the host grants."""
+    task = replace(
+        TASK,
+        state=TaskState.FAILED,
+        reason=Reason.OUT_OF_BUDGET,
+        budget_usd=Decimal(budget),
+        cap_usd=Decimal(cap) if cap else None,
+    )
+
+    assert f"`/journeyman retry budget={asks}`" in final.comment(SESSION, task)
+
+
+def test_a_spent_day_is_not_the_task_s_budget() -> None:
+    """When the repository's cap of the day is reached, that is said, and when it begins anew."""
+    task = replace(
+        TASK,
+        state=TaskState.FAILED,
+        reason=Reason.OUT_OF_BUDGET,
+        capped_by_day=True,
+        day_budget_usd=Decimal(50),
+    )
+
+    body = final.comment(SESSION, task)
+
+    assert "this repository's daily budget of $50.00 is spent." in body
+    assert body.endswith("It begins anew at 00:00 UTC. Then continue with `/journeyman retry`.")
+    assert "budget=" not in body
+
+
+def test_a_follow_up_names_what_came_to_the_pull_request() -> None:
+    """The final comment of a follow-up is this text."""
+    task = replace(TASK, state=TaskState.COMPLETED, kind=TaskKind.FOLLOW_UP, pull_request=57)
+
+    assert final.comment(SESSION, task, PROVEN) == FOLLOWED_UP
+
+
+def test_a_retest_tells_what_the_tests_said() -> None:
+    """The final comments of a retest are these texts."""
+    session = replace(SESSION, slug="acme-bot")
+    task = replace(TASK, state=TaskState.COMPLETED, kind=TaskKind.RETEST, pull_request=57)
+    tests = replace(PROVEN, cases=(*PROVEN.cases, CaseFacts("t.py::x", OLD, PASSED, FAILED)))
+    failed = replace(task, state=TaskState.FAILED, reason=Reason.TESTS_FAILED)
+
+    assert final.comment(session, task, PROVEN) == RETESTED
+    assert final.comment(session, failed, tests) == NOT_PROVEN
+
+
+def test_a_task_ended_by_its_pull_request_says_how_to_go_on() -> None:
+    """After a merge there is nothing to retry; a closed pull request can be opened again."""
+    task = replace(TASK, state=TaskState.CANCELLED, cancelled_by="bob", pull_request=57)
+
+    assert "with that this session has ended" in final.comment(SESSION, replace(task, pull_state="merged"))
+    assert "Reopen the pull request" in final.comment(SESSION, replace(task, pull_state="closed"))
+    assert "`/journeyman retry`" in final.comment(SESSION, replace(task, pull_state="open"))
 
 
 @pytest.mark.parametrize("pushed", [True, False])
@@ -59,7 +144,8 @@ def test_every_reason_has_an_honest_ending(reason: Reason, pushed: bool) -> None
     assert body.count("@alice") == 1
     assert ("The work so far is on [`journeyman/" in body) is pushed
     assert ("Nothing was pushed." in body) is not pushed
-    assert "add it again." in body
+    assert "`/journeyman retry" in body
+    assert "add it again.)" in body
     assert SECRET not in body
     assert "@bob" not in body
     assert "#7" not in body
@@ -93,6 +179,6 @@ def test_a_refusal_says_what_is_needed() -> None:
     """A person without the role learns the role, without being notified."""
     body = final.not_allowed(SESSION, login="mallory", needs="write", has="read", op="ref-1")
 
-    assert "needs **write** access" in body
+    assert "needs **write** access to start work here" in body
     assert "(and has **read**)" in body
     assert "@mallory" not in body

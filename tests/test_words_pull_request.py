@@ -44,7 +44,8 @@ Written by an AI agent (model `claude-opus-5-5`, session `7f3k2m9q`, 18 model ca
 on request of @&#8203;alice.
 A simulated human, not a person, kept the conversation going.
 The service, not the model, ran the tests above, on the base commit and on this branch.
-Review as usual, and close the pull request if it is not wanted. The branch is never force-pushed.
+Review as usual: I answer reviews that request changes with commits on this branch.
+It is never force-pushed. Close the pull request to end the session.
 
 </details>
 

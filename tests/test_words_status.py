@@ -7,8 +7,10 @@ import pytest
 
 from bot.words import markers, status
 from bot.words.facts import Event
-from storage.words import PausedBy, Reason, TaskState
+from storage.words import PausedBy, Reason, TaskKind, TaskState
 from tests.words_facts import PROVEN, SECRET, SESSION, START, TASK
+
+NAMED = replace(SESSION, slug="acme-bot")
 
 WORKING = """\
 <!-- journeyman:status v1 s=7f3k2m9q op=st-7f3k2m9q -->
@@ -35,7 +37,7 @@ Editing `src/dates.py`
 
 </details>
 
-<sub>Remove the label <code>journeyman</code> or close the issue to stop.</sub>"""
+<sub>`/journeyman stop` · `/journeyman status` · `/journeyman help` — or mention `@acme-bot` with guidance.</sub>"""
 
 DONE = """\
 <!-- journeyman:status v1 s=7f3k2m9q op=st-7f3k2m9q -->
@@ -62,19 +64,19 @@ DONE = """\
 
 </details>
 
-<sub>To try again, take the label <code>journeyman</code> off the issue and add it again.</sub>"""
+<sub>To have it changed, review #57, or mention `@acme-bot` there. · `/journeyman help`</sub>"""
 
 
 def test_a_working_task_shows_where_it_stands() -> None:
     """The status comment of a running task is this text."""
-    assert status.comment(SESSION, TASK) == WORKING
+    assert status.comment(NAMED, TASK) == WORKING
 
 
 def test_a_done_task_folds_its_numbers_away() -> None:
     """The status comment of a completed task is this text."""
     task = replace(TASK, state=TaskState.COMPLETED, pull_request=57, pushed=True)
 
-    assert status.comment(SESSION, task, PROVEN) == DONE
+    assert status.comment(NAMED, task, PROVEN) == DONE
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,15 @@ def test_a_done_task_folds_its_numbers_away() -> None:
     [
         ({"state": TaskState.PENDING, "queue_position": 4}, "Queued (position 4)"),
         ({"state": TaskState.TESTING}, "Testing · 2 of 3"),
-        ({"state": TaskState.PAUSED, "paused_by": PausedBy.PERSON}, "Paused"),
+        ({"state": TaskState.PAUSED, "paused_by": PausedBy.PERSON}, "Paused · 2 of 3"),
+        (
+            {"state": TaskState.PAUSED, "paused_by": PausedBy.PERSON, "paused_by_login": "bob"},
+            "Paused by @&#8203;bob · 2 of 3",
+        ),
+        ({"state": TaskState.COMPLETED, "pull_request": 57, "pull_state": "open"}, "Done in 4 min"),
+        ({"state": TaskState.COMPLETED, "pull_request": 57, "pull_state": "merged"}, "Merged · PR #57"),
+        ({"state": TaskState.CANCELLED, "pull_request": 57, "pull_state": "closed"}, "Closed · PR #57"),
+        ({"state": TaskState.RUNNING, "pull_request": 57, "pull_state": "merged"}, "Working"),
         ({"state": TaskState.PAUSED, "paused_by": PausedBy.MODEL_OUTAGE}, "Waiting for the model provider"),
         ({"state": TaskState.PAUSED, "paused_by": PausedBy.SIMULATED_HUMAN}, "(automatic, not a person)"),
         ({"waiting_for": "GitHub", "waiting_until": START}, "Waiting for GitHub until 13:59 UTC"),
@@ -136,6 +146,53 @@ def test_many_events_are_shown_in_part_and_it_says_so() -> None:
     assert "What happened so far (the last 30 of 80)" in body
     assert "event 79" in body
     assert "event 49" not in body
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "asked for by @&#8203;alice with label `journeyman`"),
+        ({"asked_how": "by `/journeyman run`"}, "asked for by @&#8203;alice by `/journeyman run`"),
+        (
+            {"attempt": 2, "kind": TaskKind.FOLLOW_UP, "asked_how": "by a review"},
+            "attempt 2, follow-up · asked for by @&#8203;alice by a review",
+        ),
+        ({"kind": TaskKind.RETEST, "asked_how": "@x"}, "tests again · asked for by @&#8203;alice @&#8203;x"),
+    ],
+)
+def test_it_says_which_piece_of_work_it_is(changes: dict[str, object], expected: str) -> None:
+    """The attempt, its kind, who asked for it and how."""
+    assert f"| Session | `7f3k2m9q` · {expected} |" in status.comment(SESSION, replace(TASK, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"state": TaskState.PAUSED, "paused_by": PausedBy.PERSON},
+            "`/journeyman resume` · `/journeyman stop` · `/journeyman status` · `/journeyman help` — or mention "
+            "`@acme-bot` with guidance.",
+        ),
+        (
+            {"state": TaskState.FAILED, "reason": Reason.TIMEOUT},
+            "`/journeyman retry` · `/journeyman help` — to try again, mention `@acme-bot` with guidance, or take "
+            "the label `journeyman` off the issue and add it again.",
+        ),
+        (
+            {"state": TaskState.COMPLETED, "pull_request": 57, "pull_state": "merged"},
+            "For something more, open a new issue.",
+        ),
+        (
+            {"state": TaskState.CANCELLED, "pull_request": 57, "pull_state": "closed"},
+            "Reopen the pull request to go on; `/journeyman run` or the label `journeyman` starts anew.",
+        ),
+    ],
+)
+def test_the_small_print_says_what_can_be_said_now(changes: dict[str, object], expected: str) -> None:
+    """Each state has its commands, and the App's name stands in code, where it notifies nobody."""
+    body = status.comment(NAMED, replace(TASK, **changes))  # type: ignore[arg-type]
+
+    assert body.split("\n")[-1] == f"<sub>{expected}</sub>"
 
 
 def test_nothing_links_to_this_server_unless_it_has_an_address() -> None:

@@ -18,8 +18,10 @@ from sqlalchemy.orm import DeclarativeBase
 from bot import server
 from bot.settings import Settings
 from storage.database import Database
+from storage.models import Request
 
 SECRET = "it is a secret to everybody"
+MARIA = {"id": 11, "login": "maria", "type": "User"}
 Row = TypeVar("Row", bound=DeclarativeBase)
 PATH = "/api/github/webhooks"
 
@@ -46,6 +48,104 @@ def labeled(**more: Any) -> dict[str, Any]:
         "installation": {"id": 3},
         "sender": {"id": 11, "login": "maria", "type": "User"},
     } | more
+
+
+def said(**more: Any) -> dict[str, Any]:
+    """Return what every event of a repository says: where it happened, and that maria did it."""
+    return {
+        "repository": {"id": 7, "full_name": "acme/shop", "default_branch": "main"},
+        "installation": {"id": 3},
+        "sender": MARIA,
+    } | more
+
+
+def commented(action: str = "created", **more: Any) -> dict[str, Any]:
+    """Return what GitHub says when maria comments on an issue, less what nobody reads."""
+    issue = {"number": 42, "title": "Totals are wrong", "body": "See.", "user": {"login": "ada"}}
+    comment = {
+        "id": 900,
+        "body": "/journeyman run",
+        "user": MARIA,
+        "created_at": "2026-11-22T10:00:00Z",
+        "updated_at": "2026-11-22T10:00:05Z",
+        "performed_via_github_app": None,
+    }
+    return said(
+        action=action,
+        issue=issue | {"state": "open"} | more.pop("issue", {}),
+        comment=comment | more.pop("comment", {}),
+        **more,
+    )
+
+
+def pulled(action: str, **more: Any) -> dict[str, Any]:
+    """Return what GitHub says of a pull request from `journeyman/issue-42` that maria closed or reopened."""
+    pull = {
+        "number": 57,
+        "state": "closed",
+        "merged": False,
+        "merged_at": None,
+        "closed_at": "2026-11-22T11:00:00Z",
+        "updated_at": "2026-11-22T11:00:00Z",
+        "merge_commit_sha": None,
+        "head": {"ref": "journeyman/issue-42", "sha": "c" * 40, "repo": None},
+    }
+    return said(action=action, number=57, pull_request=pull | more.pop("pull_request", {}), **more)
+
+
+def reviewed(**more: Any) -> dict[str, Any]:
+    """Return what GitHub says when maria submits a review, less what nobody reads."""
+    review = {
+        "id": 70,
+        "state": "changes_requested",
+        "body": "Please test it.",
+        "user": MARIA,
+        "submitted_at": "2026-11-22T12:00:00Z",
+    }
+    return pulled("submitted", review=review | more.pop("review", {}), **more)
+
+
+def remarked(**more: Any) -> dict[str, Any]:
+    """Return what GitHub says of one comment on a line, of the same review, less what nobody reads."""
+    comment = {
+        "id": 71,
+        "pull_request_review_id": 70,
+        "path": "shop.py",
+        "line": 3,
+        "side": "RIGHT",
+        "body": "Why?",
+        "diff_hunk": "@@ -1 +1 @@",
+        "user": MARIA,
+        "created_at": "2026-11-22T12:00:01Z",
+    }
+    return pulled("created", comment=comment | more.pop("comment", {}), **more)
+
+
+def checked(action: str, **more: Any) -> dict[str, Any]:
+    """Return what GitHub says of a check run on the head of a pull request, less what nobody reads."""
+    check = {
+        "id": 80,
+        "name": "unit",
+        "head_sha": "c" * 40,
+        "external_id": "task-1",
+        "status": "completed",
+        "conclusion": "failure",
+        "completed_at": "2026-11-22T13:00:00Z",
+        "details_url": "https://ci.example.com/80",
+        "output": {"title": "2 failed", "summary": "Two.", "text": None},
+        "check_suite": {"id": 81, "head_branch": "journeyman/issue-42"},
+        "app": {"id": 15},
+        "pull_requests": [{"number": 57, "base": {"repo": {"id": 7}}}],
+    }
+    return said(action=action, check_run=check | more.pop("check_run", {}), **more)
+
+
+def pushed(*commits: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return what GitHub says of a push of these commits to the default branch, less what nobody reads."""
+    facts = {"created": False, "deleted": False, "forced": False, "after": "d" * 40}
+    head = commits[-1] if commits else None
+    refs = {"ref": "refs/heads/main", "commits": list(commits), "head_commit": head}
+    return said(**(refs | facts | more))
 
 
 @dataclass
@@ -75,6 +175,11 @@ class Hook:
         ) as answer:
             await answer.read()
             return answer.status
+
+    async def asked(self, payload: Any, event: str = "issue_comment") -> list[Request]:
+        """Deliver a payload, which must be stored, and return every Request so far."""
+        assert await self.post(payload, event=event) == 202
+        return await self.rows(Request)
 
     async def rows(self, model: type[Row]) -> list[Row]:
         """Return a table."""

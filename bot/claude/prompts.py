@@ -38,16 +38,26 @@ def task(
     comments: Sequence[tuple[str, str]] = (),
     instructions: Sequence[tuple[str, str]] = (),
     tree: str,
+    asked: Sequence[str] = (),
+    diff: str = "",
 ) -> str:
     """Return the first message of a task.
 
     `subject` is ours ("issue #7 of o/r, at commit abc of main"); the rest is untrusted and goes in as data:
     comments as (author, text), instructions as (path, text) of CLAUDE.md or AGENTS.md, the tree listing.
+    `asked` is what came after the issue, each part enclosed as data already; `diff` what was changed so far.
     """
     said = [data("comment", text, author=author) for author, text in comments]
     files = [data("file", text, path=path) for path, text in instructions]
+    more = {}
+    if asked or diff:
+        more = {
+            "asked": "\n\n".join(asked) or "Nothing was added to the issue.",
+            "diff": data("diff", diff) if diff else "Nothing was changed so far.",
+        }
     return fill(
-        "task",
+        "follow_up" if more else "task",
+        **more,
         subject=subject,
         issue=data("issue", issue),
         comments="\n\n".join(said) or "There are no comments.",

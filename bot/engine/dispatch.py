@@ -1,23 +1,58 @@
-"""Decide what each Request becomes, and hand every task that may go on to the engine."""
+"""Have every Request considered and done, in its thread's order, and hand over every task that may go on."""
 
 import asyncio
-from collections.abc import Callable
-from decimal import Decimal
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
 
 import structlog
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import requests, sessions, tasks
+from bot.errors import JourneymanError, UserFault, WorldFault
+from storage import clock, requests, sessions, tasks
 from storage.database import Database
 from storage.models import Request, Session, Task
-from storage.words import RequestKind, TaskKind
 
 log = structlog.get_logger(__name__)
 
 # A wake-up can be lost with the process that sent it; a scan this often makes that harmless.
 SCAN_SECONDS = 1.0
+# So long is a Request ours once we took it; a worker that dies with it keeps it from the others no longer.
+CLAIM = timedelta(seconds=60)
+MOST_AT_ONCE = 64
+# Another worker was faster with the same session: what it did is there to be seen in a moment.
+COLLISION = timedelta(seconds=0.2)
+LONGEST_PAUSE = 300.0
+MOST_CRASHES = 5
+PATIENCE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a Request became, in a few words for the log, and what its person is to hear."""
+
+    says: str
+    answer: dict[str, Any] | None = None
+
+
+# What is done about a Request, in one transaction; it may run again when that is rolled back.
+Deed = Callable[[AsyncSession], Awaitable[Outcome]]
+
+
+class DoneElsewhere(JourneymanError):
+    """Our claim ran out and another worker did it all: what we were about to do is rolled back."""
+
+
+class Attendant(Protocol):
+    """Who understands Requests."""
+
+    async def consider(self, request: Request) -> Deed:
+        """Decide what is to be done; it may ask GitHub, and so take its time."""
+
+    async def tell(self, request: Request) -> None:
+        """Let the person hear the answer; repeating it changes nothing."""
 
 
 class Queue(Protocol):
@@ -34,37 +69,56 @@ class Dispatcher:
     """The loop between hearing and doing: woken after each commit, and by a scan every second."""
 
     def __init__(
-        self, database: Database, queue: Queue, budget_usd: Decimal, scanned: Callable[[], None] | None = None
+        self,
+        database: Database,
+        queue: Queue,
+        attendant: Attendant,
+        scanned: Callable[[], None] | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
-        self._budget_usd = budget_usd
+        self._attendant = attendant
         self._wanted = asyncio.Event()
         self._scanned = scanned or (lambda: None)
+        self._attending: dict[int, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
         """Look now instead of at the next scan."""
         self._wanted.set()
 
     async def run(self) -> None:
-        """Dispatch until cancelled."""
-        while True:
-            self._wanted.clear()
-            try:
-                await self.once()
-            except Exception:
-                log.exception("dispatch.failed")  # the database may be away; the next scan tries again
-            self._scanned()
-            try:
-                async with asyncio.timeout(SCAN_SECONDS):
-                    await self._wanted.wait()
-            except TimeoutError:
-                continue
+        """Dispatch until cancelled; what is being considered then is left for the next process."""
+        try:
+            while True:
+                self._wanted.clear()
+                try:
+                    await self._look()
+                except Exception:
+                    log.exception("dispatch.failed")  # the database may be away; the next scan tries again
+                self._scanned()
+                try:
+                    async with asyncio.timeout(SCAN_SECONDS):
+                        await self._wanted.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            for attending in self._attending.values():
+                attending.cancel()
 
     async def once(self) -> None:
-        """Dispatch everything that waits at this moment."""
-        while await self._dispatch_some():
-            continue
+        """Dispatch everything that waits at this moment, and what comes of that."""
+        self._wanted.set()
+        while self._wanted.is_set() or self._attending:
+            self._wanted.clear()
+            await self._look()
+            if self._attending:
+                await asyncio.wait(list(self._attending.values()))
+
+    async def _look(self) -> None:
+        room = MOST_AT_ONCE - len(self._attending)
+        for request in await self._taken(room) if room > 0 else []:
+            attending = asyncio.create_task(self._attend(request))
+            self._attending[request.id] = attending
         async with self._database.reading() as session:
             ready = await tasks.to_enqueue(session)
             owners = {task.id: await sessions.get(session, task.session_id) for task in ready}
@@ -74,85 +128,72 @@ class Dispatcher:
             except Exception:
                 log.exception("task.not_handed_over", task=task.id)  # it stays due, and others get theirs
 
-    async def _dispatch_some(self) -> bool:
-        async with self._database.reading() as session:
-            if not await requests.waiting(session, limit=1):
-                return False  # most scans find nothing, and should not take the write lock for it
-        done = 0
+    async def _taken(self, room: int) -> list[Request]:
+        """Take Requests that wait, and such whose person a dead worker did not get to tell."""
+        async with self._database.reading() as session:  # most scans find nothing, and need no write lock
+            found = [*await requests.due(session, room), *await requests.unanswered(session, room)]
+        found = [each for each in found if each not in self._attending][:room]
+        if not found:
+            return []
         async with self._database.transaction() as session:
-            for request in await requests.waiting(session):
-                try:
-                    async with session.begin_nested():
-                        outcome = await self._dispatch(session, request)
-                except IntegrityError:
-                    # Another worker was faster with this issue; what it did is to be seen by the next scan.
-                    log.info("request.postponed", request=request.id)
-                    continue
-                except (TypeError, ValueError, LookupError) as problem:
-                    log.exception("request.failed", request=request.id)  # it must not hold up the others
-                    outcome = f"failed: {problem}"
-                await requests.dispatched(session, request.id, outcome)
-                done += 1
-                log.info(
-                    "request.dispatched",
-                    request=request.id,
-                    kind=request.kind,
-                    outcome=outcome,
-                    repository=request.repository,
-                    issue=request.issue_number,
-                )
-        return done > 0
+            return await requests.claim(session, found, clock.now() + CLAIM)
 
-    async def _dispatch(self, session: AsyncSession, request: Request) -> str:
-        if request.repository_id is None or request.issue_number is None:
-            return "ignored: it names no issue"
-        current = await sessions.find_open(session, request.repository_id, request.issue_number)
-        if request.kind is RequestKind.STOP:
-            return await self._stop(session, request, current)
-        return await self._run(session, request, current)
+    async def _attend(self, request: Request) -> None:
+        with structlog.contextvars.bound_contextvars(request=request.id, kind=request.kind):
+            try:
+                if request.dispatched_at is None:
+                    request.answer = await self._do(request)
+                if request.answer is not None:
+                    await self._attendant.tell(request)
+                    async with self._database.transaction() as session:
+                        await requests.answered(session, request.id)
+            except (JourneymanError, OperationalError, InterfaceError, IntegrityError) as problem:
+                log.warning("request.not_done", why=str(problem), attempt=request.attempts)
+                await self._not_done(request, problem, passing=not isinstance(problem, UserFault))
+            except Exception as problem:  # the boundary: one Request must not hold up the others
+                log.exception("request.crashed", attempt=request.attempts)
+                await self._not_done(request, problem, passing=request.attempts < MOST_CRASHES)
+            finally:
+                del self._attending[request.id]
+                self.wake()
 
-    async def _stop(self, session: AsyncSession, request: Request, current: Session | None) -> str:
-        if current is None:
-            return "nothing to stop"
-        by = (
-            f"@{request.actor} closed the issue"
-            if _closes(request)
-            else f"@{request.actor} removed the label"
-        )
-        stopped = await tasks.want_cancel(session, current.id, by)
-        if stopped or _closes(request):
-            await sessions.end(session, current.id)
-        return f"stopping {len(stopped)} task(s)"
-
-    async def _run(self, session: AsyncSession, request: Request, current: Session | None) -> str:
-        if current is not None:
-            unfinished = await tasks.unfinished_of(session, current.id)
-            if unfinished:
-                return f"absorbed by task {unfinished[0].id}"
-            await sessions.end(session, current.id)
-        owner = await sessions.open_for(
-            session,
+    async def _do(self, request: Request) -> dict[str, Any] | None:
+        deed = await self._attendant.consider(request)
+        async with self._database.transaction() as session:
+            outcome = await deed(session)
+            if not await requests.dispatched(session, request.id, outcome.says, outcome.answer):
+                raise DoneElsewhere(f"request {request.id} was dispatched by another worker")
+        log.info(
+            "request.dispatched",
+            outcome=outcome.says,
             repository=request.repository,
-            repository_id=request.repository_id,
-            installation_id=request.installation_id,
-            issue_number=request.issue_number,
+            number=request.issue_number,
         )
-        task = await tasks.create(
-            session,
-            owner,
-            kind=TaskKind.IMPLEMENT,
-            description=str(request.text.get("title", "")),
-            trigger=request.text,
-            budget_usd=self._budget_usd,
-            request_id=request.id,
-            requester_id=request.actor_id,
-            requester=request.actor,
-        )
-        return f"task {task.id}"
+        request.dispatched_at = clock.now()
+        self.wake()  # the next in its thread need not wait until its person was told
+        return outcome.answer
+
+    async def _not_done(self, request: Request, problem: Exception, *, passing: bool) -> None:
+        """Try again later what may pass; end what will not."""
+        if isinstance(problem, DoneElsewhere):
+            return
+        tired = clock.now() - request.created_at > PATIENCE
+        try:
+            async with self._database.transaction() as session:
+                if passing and not tired:
+                    await requests.postpone(session, request.id, clock.now() + _pause(request, problem))
+                elif request.dispatched_at is None:
+                    await requests.dispatched(session, request.id, f"failed: {problem}"[:500])
+                else:
+                    await requests.answered(
+                        session, request.id
+                    )  # locked, deleted, uninstalled: nobody to tell
+        except (OperationalError, InterfaceError):
+            log.warning("request.kept")  # the claim runs out, and then someone comes again
 
     async def _hand_over(self, task: Task, owner: Session) -> None:
-        if task.phase == tasks.ADMIT or task.cancel_wanted is not None:
-            # Admission and stopping must not wait for a slot.
+        at_once = task.phase == tasks.ADMIT or task.cancel_wanted is not None or task.pause_wanted is not None
+        if at_once:  # admission, stopping and pausing must not wait for a slot
             await self._queue.begin(task.id, task.runs)
         else:
             await self._queue.enqueue(task.id, task.runs, str(owner.repository_id or owner.repository))
@@ -160,5 +201,8 @@ class Dispatcher:
             await tasks.enqueued(session, task.id, task.runs)
 
 
-def _closes(request: Request) -> bool:
-    return request.text.get("event") == "issues.closed"
+def _pause(request: Request, problem: Exception) -> timedelta:
+    if isinstance(problem, IntegrityError):
+        return COLLISION
+    asked = problem.retry_after if isinstance(problem, WorldFault) else None
+    return timedelta(seconds=asked or min(LONGEST_PAUSE, 2.0 ** min(request.attempts, 10)))

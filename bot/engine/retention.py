@@ -8,12 +8,14 @@ from typing import Protocol
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import clock, deliveries, interactions, snapshots
+from storage import answered, clock, deliveries, events, interactions, snapshots
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 86_400.0
+# An API call is repeated within minutes; a day is what others keep idempotency keys for.
+ANSWERED_FOR = timedelta(days=1)
 
 Prune = Callable[[AsyncSession, datetime], Awaitable[int]]
 
@@ -51,7 +53,9 @@ class Retention:
         gone = {
             "deliveries": await self._all_of(deliveries.prune, before),
             "interactions": await self._all_of(interactions.prune, before),
+            "events": await self._all_of(events.prune, before),
             "snapshots": await self._all_of(snapshots.prune, before),
+            "answered": await self._all_of(answered.prune, self._now() - ANSWERED_FOR),
             "runs": 0,
         }
         while some := await self._runs.forget(before):

@@ -27,6 +27,7 @@ class Check:
     summary: str = ""
     text: str = ""
     details_url: str | None = None
+    actions: tuple[Mapping[str, str], ...] = ()  # label, description, identifier of at most three buttons
 
     def state(self) -> dict[str, Any]:
         """Return the part of the request that can change later."""
@@ -35,6 +36,8 @@ class Check:
             wish["conclusion"] = self.conclusion
         if self.details_url is not None:
             wish["details_url"] = self.details_url
+        if self.actions:
+            wish["actions"] = [dict(action) for action in self.actions]
         if self.title:
             wish["output"] = {"title": self.title, "summary": self.summary}
             if self.text:

@@ -18,7 +18,11 @@ TESTS = "tests"
 
 
 class OutOfBudget(JourneymanError):
-    """What is left buys no useful answer; the text says which cap was reached."""
+    """What is left buys no useful answer; the text says which cap was reached (`by_day`: the day's)."""
+
+    def __init__(self, message: str, *, by_day: bool = False) -> None:
+        super().__init__(message)
+        self.by_day = by_day
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Account:
             left = min(left_of_task, left_of_day)
             max_tokens = prices.affordable(question.model, prompt_tokens, left, question.max_tokens)
             if not max_tokens:
-                raise OutOfBudget(self._why(left_of_task, left_of_day))
+                by_day = left_of_day < left_of_task
+                raise OutOfBudget(self._why(left_of_task, left_of_day), by_day=by_day)
             charge = await charges.reserve(
                 session, task_id=self.task_id, repository=self.repository, purpose=purpose,
                 model=question.model, usd=prices.reservation(question.model, prompt_tokens, max_tokens),

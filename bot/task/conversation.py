@@ -10,7 +10,7 @@ from bot.claude.ask import Answer, Claude, Question
 from bot.claude.stops import Kind
 from bot.claude.usage import Usage
 from bot.errors import Blocked
-from bot.task import history
+from bot.task import history, listening
 from bot.task.budget import OutOfBudget
 from bot.task.desk import Desk
 from bot.task.human import WordKind
@@ -48,12 +48,24 @@ class Conversation:
         entries = await self._work.entries()
         if calls := history.open_calls(entries):
             await self._answer(calls)
+        elif self._may_listen(entries):
+            await listening.take_in(self._work, starts_round=not history.awaits_answer(entries))
         elif not history.awaits_answer(entries):
             await self._turn_over(entries)
         elif await self._reviewer.joins(entries):
             return  # the word is stored; the next step asks with it
         else:
             await self._ask(entries)
+
+    def _may_listen(self, entries: Sequence[Interaction]) -> bool:
+        """Whether a person's word is there to be taken in, ahead of everything that is not a tool's result.
+
+        One that would start a round beyond the limit waits for the end, and becomes a follow-up.
+        """
+        ended_turn = not history.awaits_answer(entries)
+        return listening.waits(self._work) and not (
+            ended_turn and self._work.task.iterations >= self._caps.iterations
+        )
 
     async def _ask(self, entries: Sequence[Interaction]) -> None:
         if self._work.task.steps >= self._caps.steps:
@@ -64,6 +76,8 @@ class Conversation:
         try:
             await self._ask_or_compact(messages, tokens)
         except OutOfBudget as problem:
+            if problem.by_day:
+                await self._work.note(day_is_spent=True)
             await self._work.fail(Reason.OUT_OF_BUDGET, str(problem))
         except failures.Rejected as problem:  # asking again would change nothing
             raise Blocked(str(problem)) from problem
@@ -159,6 +173,7 @@ class Conversation:
                 "summary": str(said.get("summary") or ""),
                 "look_at": _texts(said.get("look_at")),
                 "open_questions": _texts(said.get("open_questions")),
+                "replies": _replies(said.get("replies")),
             }
         )
         results = [history.result(call.id, call.name, FINISH_TAKEN, is_error=False) for call in calls]
@@ -189,6 +204,16 @@ def _go_on(text: str) -> Entry:
 
 def _texts(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _replies(value: Any) -> list[dict[str, Any]]:
+    """Return what Claude answers to inline threads, as far as it has the form that was asked for."""
+    found = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [
+        {"thread": one["thread"], "done": bool(one.get("done")), "text": str(one.get("text") or "")}
+        for one in found
+        if isinstance(one.get("thread"), int)
+    ]
 
 
 def _anchor(entries: Sequence[Interaction]) -> size.Anchor | None:

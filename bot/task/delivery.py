@@ -15,7 +15,7 @@ from bot.words.facts import SessionFacts
 from bot.workspace import policy, secrets
 from bot.workspace.outbox import BranchMoved, Outbox
 from bot.workspace.quarantine import Overlay
-from storage import clock, sessions, test_cases
+from storage import clock, sessions, tasks, test_cases
 from storage.words import TestState, TestType
 
 log = structlog.get_logger(__name__)
@@ -45,35 +45,54 @@ class Delivery:
 
         Raises Withheld, PushRefused, Blocked, WorldFault.
         """
-        await self._check(tree)
-        if self._work.facts.get("committed_at") is None:
-            await self._work.note(committed_at=clock.now().isoformat())
-        parent = self._desk.base
-        author = self._work.facts.get("author") or {"name": "journeyman", "email": "journeyman@localhost"}
-        commit = await self._desk.quarantine.commit(
-            tree, parent, message, author["name"], author["email"],
-            datetime.fromisoformat(self._work.facts["committed_at"]),
-        )  # fmt: skip
-        source = await self._forge.source(self._work, "write")
-        await self._bring(commit, tree, source)
+        commit = await self.commit(tree, message)
+        await self._bring(commit, tree, await self._forge.source(self._work, "write"), await self._names())
         await self._work.change(head_sha=commit)
         return commit
 
-    async def _bring(self, commit: str, tree: str, source: Source) -> None:
+    async def keep_aside(self, tree: str, message: str) -> str:
+        """Commit the tree and push it to a branch of its own, beside the session's; raises as `push` does."""
+        commit = await self.commit(tree, message)
+        async with self._work.database.reading() as reading:
+            attempt = len(await tasks.of_session(reading, self._work.session.id))
+        source = await self._forge.source(self._work, "write")
+        name = f"{self._work.session.branch}-attempt-{attempt}"
+        await self._push(commit, tree, source, name, None)
+        await self._work.note(kept_branch=name)
+        await self._work.change(head_sha=commit)
+        return commit
+
+    async def commit(self, tree: str, message: str) -> str:
+        """Return the commit of the tree on what the branch held; the same one every time. Raises Withheld."""
+        await self._check(tree)
+        if self._work.facts.get("committed_at") is None:
+            await self._work.note(committed_at=clock.now().isoformat())
+        parent = str(self._work.facts.get("parent") or self._desk.base)
+        author = self._work.facts.get("author") or {"name": "journeyman", "email": "journeyman@localhost"}
+        return await self._desk.quarantine.commit(
+            tree, parent, message, author["name"], author["email"],
+            datetime.fromisoformat(self._work.facts["committed_at"]),
+        )  # fmt: skip
+
+    async def _bring(self, commit: str, tree: str, source: Source, names: Sequence[str]) -> None:
         """Push to the session's branch, or to the first free name when someone else has that one."""
-        outbox, names = Outbox(self._desk.quarantine), await self._names()
         for name in names:
+            expected = self._work.facts.get("branch_head") if self._work.session.branch else None
             try:
-                await outbox.push(source.url, source.authorization, commit, name, None, local=source.local)
+                await self._push(commit, tree, source, name, expected)
             except BranchMoved as moved:
+                if self._work.session.branch is not None:
+                    raise
                 log.info("branch.taken", branch=name, why=str(moved))
                 continue
-            await outbox.verify(source.url, source.authorization, name, commit, tree, local=source.local)
             await self._work.change_session(branch=name)
             return
-        if len(names) == 1:
-            raise Blocked(f"the branch {names[0]} has commits that are not ours")
         raise Blocked(f"every branch name from {names[0]} on is taken: delete old ones")
+
+    async def _push(self, commit: str, tree: str, source: Source, name: str, expected: str | None) -> None:
+        outbox = Outbox(self._desk.quarantine)
+        await outbox.push(source.url, source.authorization, commit, name, expected, local=source.local)
+        await outbox.verify(source.url, source.authorization, name, commit, tree, local=source.local)
 
     async def _names(self) -> list[str]:
         if self._work.session.branch is not None:
@@ -83,11 +102,11 @@ class Delivery:
         return [branches.name(self._session, earlier + n) for n in range(1, MOST_BRANCH_NAMES + 1)]
 
     async def _check(self, tree: str) -> None:
-        changes = await self._desk.quarantine.changes(self._desk.base, tree)
+        changes = await self._desk.quarantine.changes(self._desk.start, tree)
         violations = policy.check(changes, configuration_of(self._work).paths.deny)
         if violations:
             raise Withheld(" ".join(violation.why for violation in violations[:5]))
-        added = await self._desk.quarantine.added(self._desk.base, changes, MOST_SCANNED_BYTES)
+        added = await self._desk.quarantine.added(self._desk.start, changes, MOST_SCANNED_BYTES)
         found = await asyncio.to_thread(secrets.find, added, self._secrets)
         if found:
             places = ", ".join(

@@ -101,9 +101,14 @@ class Desk:
 
     @property
     def base(self) -> str:
-        """The commit that the task starts from."""
+        """The commit that the work is held against."""
         assert self._work.task.base_sha is not None  # noqa: S101  # `prepare` resolved it first
         return self._work.task.base_sha
+
+    @property
+    def start(self) -> str:
+        """The commit whose files the task begins with: the base, or the branch that it goes on with."""
+        return str(self._work.facts.get("start") or self.base)
 
     @property
     def tree(self) -> Path:
@@ -142,7 +147,7 @@ class Desk:
         await self.shop.sandbox.remove(self.tree)
         await self.shop.sandbox.make_dir(self.tree)
         await self._tell_lost()
-        await self.jail.checkout(self.tree, self.base, tree=await self._restored())
+        await self.jail.checkout(self.tree, self.start, tree=await self._restored())
         token = clock.new_id()
         await self._work.note(laid_out=token)
         await asyncio.to_thread(self._mark.write_text, token, encoding="utf-8")
@@ -199,12 +204,12 @@ class Desk:
         kept = await self.shop.environments.kept(key) if key else None
         if kept is not None:
             return kept
-        # The agent may have changed the dependency files by now: what counts is the base commit's.
+        # The agent may have changed the dependency files by now: what counts is what it began with.
         fresh = self._root / "fresh"
         await self.shop.sandbox.remove(fresh)
         await self.shop.sandbox.make_dir(fresh)
         try:
-            await self.jail.checkout(fresh, self.base)
+            await self.jail.checkout(fresh, self.start)
             return await self.equip(fresh)
         finally:
             await self.shop.sandbox.remove(fresh)
@@ -236,7 +241,7 @@ class Desk:
         entries = await self._work.entries()
         seq = entries[-1].seq if entries else 0
         exclude = (*LITTER, *self._work.facts.get("left_behind", ()))
-        taken = await self.jail.snapshot(self.tree, self.base, exclude)
+        taken = await self.jail.snapshot(self.tree, self.start, exclude)
         await self.quarantine.adopt(taken.pack, taken.tree)  # what git refuses must not be kept either
         if taken.tree != self._work.task.tree or len(taken.pack) <= CHEAP_PACK_BYTES:
             async with self._work.writing() as writing:

@@ -52,7 +52,7 @@ class Forge(Protocol):
         """Say where the code is; `access` is `read` or `write`."""
         ...
 
-    async def show(self, work: Work, *, now: bool = False) -> None:
+    async def show(self, work: Work, *, now: bool = False, asked: bool = False) -> None:
         """Bring what people see to what is; cheap when nothing changed, and never in the way of the work."""
         ...
 
@@ -62,6 +62,10 @@ class Forge(Protocol):
 
     async def propose(self, work: Work, code: Objects) -> int | None:
         """Open the pull request for the pushed branch and return its number; None where there are none."""
+        ...
+
+    async def answer(self, work: Work) -> None:
+        """Answer every inline thread that the task was asked about, once: what was done, or why not."""
         ...
 
     async def finish(self, work: Work, status: TaskState) -> None:

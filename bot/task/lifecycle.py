@@ -13,6 +13,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from bot.claude import failures
 from bot.errors import JourneymanError, UserFault, WorldFault
 from bot.github import faults
+from bot.task import ending
 from bot.task.forge import Forge
 from bot.task.interruption import Interrupted, Interruptions, TimeIsUp
 from bot.task.work import Phase, Superseded, Transcript, Work
@@ -123,7 +124,10 @@ class Lifecycle:
         await self._come_back(work)
         stoppable = not _settled(work)
         if work.task.cancel_wanted is not None and stoppable:
-            await work.conclude(TaskState.CANCELLED, None, work.task.cancel_wanted)
+            await self._cancel(work, work.task.cancel_wanted)
+            return
+        if work.task.pause_wanted is not None and stoppable and work.task.phase != Phase.ADMIT:
+            await self._rest(work)
             return
         try:
             await self._interruptions.guard(
@@ -134,7 +138,7 @@ class Lifecycle:
         except Interrupted as why:
             await work.reload()
             if not _settled(work):
-                await work.conclude(TaskState.CANCELLED, None, str(why))
+                await self._cancel(work, str(why))
         except (Superseded, OperationalError, InterfaceError):
             raise  # not ours any more; or the database is away, and whoever called us comes again
         except WorldFault as problem:
@@ -147,6 +151,23 @@ class Lifecycle:
                 return
             log.exception("step.crashed")
             await self._crashed(work, f"Journeyman itself failed ({type(problem).__name__})")
+
+    async def _cancel(self, work: Work, why: str) -> None:
+        """Set the course for the end that people, or what happened to the repository, want."""
+        if work.task.cancel_as is not None:
+            await work.fail(work.task.cancel_as, why)
+        else:
+            await work.conclude(TaskState.CANCELLED, None, why)
+
+    async def _rest(self, work: Work) -> None:
+        """Give up the slot until the person who paused it, or another, lets it go on."""
+        async with work.writing() as writing:
+            await tasks.move(
+                writing, work.id, TaskState.PAUSED, paused_by=PausedBy.PERSON,
+                progress=f"paused by @{work.task.pause_wanted}",
+            )  # fmt: skip
+            await tasks.set_facts(writing, work.id, away_since=clock.now().timestamp())
+            await tasks.yield_slot(writing, work.id, None)
 
     async def _do(self, work: Work) -> None:
         await self._phases[work.task.phase](work)
@@ -197,11 +218,10 @@ class Lifecycle:
 
     async def _close(self, work: Work) -> None:
         outcome = work.facts["outcome"]
-        async with work.writing() as writing:
-            await tasks.finish(
-                writing, work.id, TaskState(outcome["status"]),
-                Reason(outcome["reason"]) if outcome["reason"] else None, error_message=outcome["why"],
-            )  # fmt: skip
+        await ending.end(
+            work, TaskState(outcome["status"]), Reason(outcome["reason"]) if outcome["reason"] else None,
+            error_message=outcome["why"],
+        )  # fmt: skip
 
     async def _wait_out(self, work: Work, problem: WorldFault) -> None:
         """Wait as asked or with backoff; after five minutes give up the slot, not the task."""
@@ -243,7 +263,7 @@ class Lifecycle:
             return
         away = max(0.0, clock.now().timestamp() - since)
         await work.note(away_since=None, waited_seconds=work.facts.get("waited_seconds", 0) + away)
-        if work.task.paused_by is PausedBy.MODEL_OUTAGE:
+        if work.task.paused_by in {PausedBy.MODEL_OUTAGE, PausedBy.PERSON}:
             await work.move(TaskState.RUNNING, progress="going on")
 
     async def _show(self, work: Work) -> None:

@@ -1,32 +1,27 @@
 """Carry a task's outside on GitHub: who may, where the code is, and the pull request."""
 
-import asyncio
 import re
-from dataclasses import dataclass
 
 import structlog
 
 from bot.errors import Blocked, UserFault
-from bot.github import faults, pulls, reactions, reads
-from bot.github.client import GitHub, Installation
-from bot.github.permissions import Permissions, Role
-from bot.github.publish import Ledger
+from bot.github import pulls, reactions, reads
+from bot.github.client import Installation
+from bot.github.permissions import Role
 from bot.github.reactions import Subject
-from bot.settings import Settings
-from bot.task import configuration as configurations
+from bot.task import inline, templates
 from bot.task.configuration import Configuration
 from bot.task.forge import Admission, Comment, Source
+from bot.task.github_means import GitHubMeans
 from bot.task.lifecycle import Refused
-from bot.task.portrait import Portraitist
 from bot.task.showing import Showing
 from bot.task.work import Work
 from bot.words import ingoing
 from bot.words import pull_request as pull_words
 from bot.workspace.mirror import repository_url
 from bot.workspace.objects import Objects
-from storage import repositories
-from storage.database import Database
-from storage.words import TaskState
+from storage import tasks
+from storage.words import TaskKind, TaskState
 
 log = structlog.get_logger(__name__)
 
@@ -35,16 +30,15 @@ _BASE = re.compile(r"^\s*base:\s*`?([\w./-]{1,200})`?\s*$", re.MULTILINE | re.IG
 MOST_COMMENTS = 100
 
 
-@dataclass(frozen=True)
-class GitHubMeans:
-    """What the GitHub side of every task shares."""
-
-    github: GitHub
-    permissions: Permissions
-    ledger: Ledger
-    database: Database
-    settings: Settings
-    portraits: Portraitist
+# Whose role is looked at, and which least role; CI and the API's token stand for themselves.
+NEEDS = {
+    "label": "run",
+    "command": "run",
+    "retry": "run",
+    "review": "steer",
+    "guidance": "steer",
+    "test": "steer",
+}
 
 
 class OnGitHub:
@@ -59,16 +53,17 @@ class OnGitHub:
         Raises Refused when the person's role is too low, Blocked when nothing can be done here.
         """
         installation, repo, number = self._where(work)
-        await reactions.ensure_reaction(installation, repo, Subject("issue", number), "eyes")
+        await self._react(work, reactions.SEEN)
         repository = await reads.repository(installation, repo)
         if repository.archived:
             raise Blocked(f"the repository {repository.full_name} is archived and read-only")
         await self._follow(work, repository)
-        configuration, complaint = await self._configuration(installation, repository)
+        configuration, complaint = await self._means.configured.read(installation, repository)
         await self._check_role(installation, work, configuration)
-        issue = await reads.issue(installation, repo, number)
-        if issue.state != "open":
-            raise Blocked("the issue is closed; reopen it and add the label again")
+        if number is not None and work.task.kind is TaskKind.IMPLEMENT:
+            issue = await reads.issue(installation, repo, number)
+            if issue.state != "open":
+                raise Blocked("the issue is closed; reopen it and add the label again")
         identity = await installation.identity()
         body = ingoing.clean(work.task.trigger.get("body")).noticed
         if complaint:
@@ -79,12 +74,15 @@ class OnGitHub:
             base=_wanted_base(body) or configuration.base or repository.default_branch,
             configuration=configuration,
             author={"name": identity.login, "email": identity.email},
-            comments=await self._comments(installation, work),
+            comments=await self._comments(installation, repo, number, work),
         )
 
-    async def _comments(self, installation: Installation, work: Work) -> list[Comment]:
-        """Return the comments as they were when the label was added; later ones are not asked for."""
-        _, repo, number = self._where(work)
+    async def _comments(
+        self, installation: Installation, repo: str, number: int | None, work: Work
+    ) -> list[Comment]:
+        """Return the comments as they were when the work was asked for; later ones are not asked for."""
+        if number is None:
+            return []
         found = await reads.comments(
             installation, repo, number, until=work.task.created_at, most=MOST_COMMENTS
         )
@@ -94,30 +92,14 @@ class OnGitHub:
             if not one.ours
         ]
 
-    async def _configuration(
-        self, installation: Installation, repository: reads.Repository
-    ) -> tuple[Configuration, str]:
-        """Return the configuration in force, and what is wrong with the file when it is not that."""
-        async with self._means.database.reading() as reading:
-            known = await repositories.find(reading, repository.id)
-        try:
-            text = await reads.configuration(installation, repository.full_name, repository.default_branch)
-            # A hostile file takes the parser a second, which the loop does not have.
-            found = Configuration() if text is None else await asyncio.to_thread(configurations.parse, text)
-        except (configurations.Misconfigured, faults.Invalid) as problem:
-            last_good = Configuration.model_validate(known.configuration) if known else Configuration()
-            return last_good, str(problem)
-        async with self._means.database.transaction() as writing:
-            await repositories.save(
-                writing, repository.id, repository.full_name, found.label, found.model_dump()
-            )
-        return found, ""
-
     async def _check_role(
         self, installation: Installation, work: Work, configuration: Configuration, *, fresh: bool = False
     ) -> None:
+        key = NEEDS.get(str(work.task.trigger.get("origin") or "label"))
+        if key is None:
+            return
         login = work.task.requester or ""
-        needed = Role.named(configuration.allow.run) or Role.WRITE
+        needed = Role.named(getattr(configuration.allow, key)) or Role.WRITE
         role = await self._means.permissions.role(
             installation, work.session.repository, login, user_id=work.task.requester_id, fresh=fresh
         )
@@ -147,10 +129,18 @@ class OnGitHub:
             authorization=await installation.authorization(work.session.repository_id, access),
         )
 
-    async def show(self, work: Work, *, now: bool = False) -> None:
+    async def show(self, work: Work, *, now: bool = False, asked: bool = False) -> None:
         """Bring the status comment and the conversation log up to date."""
-        if not self._turned_away(work):
-            await self._showing(work).progress(now=now)
+        if not self._turned_away(work) and not await self._stands_behind(work):
+            await self._showing(work).progress(now=now, asked=asked)
+
+    async def _stands_behind(self, work: Work) -> bool:
+        """Whether another task of the session is at work: the status comment is about that one."""
+        if work.task.status is not TaskState.PENDING:
+            return False
+        async with work.database.reading() as reading:
+            others = await tasks.unfinished_of(reading, work.session.id)
+        return any(task.status is not TaskState.PENDING for task in others)
 
     async def epilogue(self, work: Work) -> None:
         """Let the status comment and the log say how it ended."""
@@ -165,14 +155,15 @@ class OnGitHub:
         """Open the pull request, with its check run, its test report and its assignee."""
         installation, repo, _ = self._where(work)
         showing = self._showing(work)
-        session = self._means.portraits.session(work)
+        session = await showing.facts()
         task, tests = await self._means.portraits.task(work), await self._means.portraits.tests(work)
         change = await self._means.portraits.change(work, code)
+        template = await templates.find(code, work.task.base_sha or "")
         assert tests is not None  # noqa: S101  # only what was proven is proposed
         pull = await pulls.ensure_pull_request(
             installation, repo, key=f"{work.id}:pull", head=work.session.branch or "",
             base=work.task.base_ref or "", title=pull_words.title(session, change),
-            body=pull_words.body(session, task, change, tests),
+            body=pull_words.body(session, task, change, tests, template),
             draft=Configuration.model_validate(work.facts["configuration"]).draft,
             ledger=self._means.ledger, task_id=work.id,
         )  # fmt: skip
@@ -182,36 +173,55 @@ class OnGitHub:
             await showing.proof(pull.number)
         except UserFault as problem:
             log.warning("proof.not_shown", why=str(problem))  # no permission, perhaps; the body has it too
-        if work.task.requester:
+        if work.task.requester and work.task.kind is TaskKind.IMPLEMENT:
             await pulls.add_assignees(installation, repo, pull.number, [work.task.requester])
         return pull.number
 
+    async def answer(self, work: Work) -> None:
+        """Answer the inline threads of the reviews that the task was asked about, once each."""
+        if work.task.trigger.get("reviews") and work.session.pull_request is not None:
+            installation, _, _ = self._where(work)
+            await inline.answer(installation, work, await self._showing(work).facts(), self._means)
+
     async def finish(self, work: Work, status: TaskState) -> None:
         """Say the last word and set the last reaction."""
-        installation, repo, number = self._where(work)
         refused = self._turned_away(work)
         if refused:
             await self._showing(work).refusal()
+        elif work.task.kind is TaskKind.RETEST:
+            await self._showing(work).retested(status)
         else:
             await self._showing(work).last_word(status)
         if work.task.head_sha is not None and status is not TaskState.COMPLETED:
             await self._showing(work).check(status)
-        content = {TaskState.COMPLETED: "rocket"}.get(status, "-1" if refused else "confused")
-        if status is TaskState.CANCELLED:
-            content = "+1"
+        content = {TaskState.COMPLETED: reactions.DONE_WELL, TaskState.CANCELLED: reactions.DONE}.get(
+            status, reactions.DENIED if refused else reactions.UNCLEAR
+        )
+        await self._react(work, content)
+
+    async def _react(self, work: Work, content: str) -> None:
+        """Make it our one reaction on whatever the task was asked for with."""
+        installation, repo, number = self._where(work)
+        told = work.task.trigger.get("subject") or {"kind": "issue", "id": number}
+        if not told.get("id"):
+            return  # asked for over the API: there is nothing to react to
         try:
-            await reactions.ensure_reaction(installation, repo, Subject("issue", number), content)
+            await reactions.ensure_reaction(
+                installation, repo, Subject(str(told["kind"]), int(told["id"])), content
+            )
         except UserFault as problem:
+            if content == reactions.SEEN:
+                raise
             log.warning("reaction.not_set", why=str(problem))
 
     def _showing(self, work: Work) -> Showing:
         installation, repo, number = self._where(work)
-        return Showing(installation, repo, number, work, self._means.ledger, self._means.portraits)
+        return Showing(installation, repo, number, work, self._means)
 
-    def _where(self, work: Work) -> tuple[Installation, str, int]:
+    def _where(self, work: Work) -> tuple[Installation, str, int | None]:
+        """Return where the session lives; one that the API opened may have no issue."""
         session = work.session
         assert session.installation_id is not None  # noqa: S101  # it came from one
-        assert session.issue_number is not None  # noqa: S101
         installation = self._means.github.for_installation(session.installation_id)
         return installation, session.repository, session.issue_number
 

@@ -1,15 +1,15 @@
 """Say what happens in each phase of a task, with the rooms that do it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from bot.claude import prices
 from bot.claude.ask import Claude
 from bot.errors import JourneymanError, UserFault, WorldFault
 from bot.settings import Settings
+from bot.task import admission, ending, listening
 from bot.task.conversation import Conversation
 from bot.task.delivery import Delivery
 from bot.task.desk import Desk, Workshop, configuration_of
@@ -18,12 +18,13 @@ from bot.task.lifecycle import Step
 from bot.task.portrait import Portraitist
 from bot.task.preparation import Preparation
 from bot.task.proving import Proving
+from bot.task.pushing import Pushing
 from bot.task.reviewer import Reviewer
 from bot.task.work import Caps, Phase, Superseded, Work
 from bot.words import branch as branches
-from storage import clock, sessions, tasks
+from storage import clock, tasks
 from storage.models import Session
-from storage.words import ENDED, Reason, TaskState
+from storage.words import ENDED, Reason, TaskKind, TaskState
 
 log = structlog.get_logger(__name__)
 
@@ -63,21 +64,7 @@ class Phases:
 
     async def admit(self, work: Work) -> None:
         """Let the task in, then hand it to the queue for a slot."""
-        admission = await self._means.forge_of(work.session).admit(work)
-        configuration = admission.configuration
-        prices.tariff(configuration.model or self._means.settings.model)  # refuses what can't be capped, now
-        cap = self._means.settings.task_budget_usd
-        async with work.writing() as writing:
-            await tasks.set_facts(
-                writing, work.id, base=admission.base, author=dict(admission.author),
-                configuration=configuration.model_dump(), title=admission.title, body=admission.body,
-                comments=[{"author": one.author, "text": one.text} for one in admission.comments],
-            )  # fmt: skip
-            await tasks.yield_slot(
-                writing, work.id, None, phase=Phase.PREPARE, progress="waiting for a free slot",
-                model=configuration.model or self._means.settings.model,
-                budget_usd=min(configuration.budget or cap, cap),  # the host's cap is the hard one
-            )  # fmt: skip
+        await admission.admit(work, self._means.forge_of(work.session), self._means.settings)
 
     async def prepare(self, work: Work) -> None:
         """Fetch the code, make the environment, write the first message."""
@@ -99,7 +86,20 @@ class Phases:
         desk = await self._desk(work)
         if work.id in self._warming:
             await asyncio.wait([self._warming[work.id]])
-        await self._proving(work, desk).run(Reviewer(work, desk, self._caps(work)).proof_failed)
+        if work.task.kind is TaskKind.RETEST:
+            await self._proving(work, desk).run(_found_wanting(work))
+        elif not await self._answered(work, desk):
+            await self._proving(work, desk).run(Reviewer(work, desk, self._caps(work)).proof_failed)
+
+    async def _answered(self, work: Work, desk: Desk) -> bool:
+        """Whether a follow-up changed nothing: its answer is the result, and the head stays as it is."""
+        if work.task.kind is not TaskKind.FOLLOW_UP or work.session.pull_request is None:
+            return False
+        if await desk.snapshot() != await desk.quarantine.tree_of(desk.start):
+            return False
+        await work.note(answered=True)
+        await work.change(phase=Phase.DELIVER, progress="answering")
+        return True
 
     def _proving(self, work: Work, desk: Desk) -> Proving:
         settings = self._means.settings
@@ -119,20 +119,21 @@ class Phases:
     async def deliver(self, work: Work) -> None:
         """Push the proven work, open the pull request, say the last word."""
         desk, forge = await self._desk(work), self._means.forge_of(work.session)
-        delivery = self._delivery(work, desk, forge)
-        if "delivered_tree" not in work.facts:
-            await work.note(delivered_tree=await self._whole(work, desk, delivery))
-        tree = work.facts["delivered_tree"]
-        await delivery.push(tree, await self._message(work, desk))
-        pull = await forge.propose(work, desk.quarantine)
-        if pull is not None:
-            await work.change_session(pull_request=pull)
+        if listening.waits(work) and not work.facts.get("delivered_tree"):
+            # Someone spoke while the proof ran: that comes first.
+            await listening.take_in(work, starts_round=True, phase=Phase.CONVERSE)
+            return
+        if not work.facts.get("answered"):
+            pushing = Pushing(work, desk, self._delivery(work, desk, forge), self._preparation)
+            if not await pushing.done(forge, self._whole, self._message):
+                return  # someone else has pushed: what became of both is to be proven first
+            pull = await forge.propose(work, desk.quarantine)
+            if pull is not None:
+                await work.change_session(pull_request=pull, pull_state="open")
+        await forge.answer(work)
         await self._last_word(work, forge, TaskState.COMPLETED)
-        async with work.writing() as writing:
-            await tasks.finish(
-                writing, work.id, TaskState.COMPLETED, progress="done",
-                summary=(work.facts.get("finish") or {}).get("summary"),
-            )  # fmt: skip
+        summary = (work.facts.get("finish") or {}).get("summary")
+        await ending.end(work, TaskState.COMPLETED, progress="done", summary=summary)
         await self._clear(work)
 
     async def _whole(self, work: Work, desk: Desk, delivery: Delivery) -> str:
@@ -150,15 +151,13 @@ class Phases:
         if "kept" not in work.facts:
             await work.note(kept=await self._keep(work, forge))
         status = TaskState(outcome["status"])
+        await forge.answer(work)
         await self._last_word(work, forge, status)
-        async with work.writing() as writing:
-            await tasks.finish(
-                writing, work.id, status, Reason(outcome["reason"]) if outcome["reason"] else None,
-                error_message=outcome["why"], progress="ended",
-                summary=(work.facts.get("finish") or {}).get("summary"),
-            )  # fmt: skip
-            if outcome["reason"] == Reason.REFUSED and not work.task.started_at:
-                await sessions.end(writing, work.session.id)
+        await ending.end(
+            work, status, Reason(outcome["reason"]) if outcome["reason"] else None,
+            error_message=outcome["why"], progress="ended",
+            summary=(work.facts.get("finish") or {}).get("summary"),
+        )  # fmt: skip
         await self._clear(work)
 
     async def _last_word(self, work: Work, forge: Forge, status: TaskState) -> None:
@@ -174,10 +173,13 @@ class Phases:
         try:
             desk = await self._desk(work)
             tree = await desk.salvage()
-            if tree is None or tree == await desk.quarantine.tree_of(desk.base):
+            if tree is None or tree == await desk.quarantine.tree_of(desk.start):
                 return ""
             await work.note(delivered_tree=tree)
-            await self._delivery(work, desk, forge).push(tree, await self._message(work, desk))
+            delivery = self._delivery(work, desk, forge)
+            message = await self._message(work, desk)
+            # What is not proven must not reach the head of a pull request that is.
+            await (delivery.keep_aside if work.session.pull_request else delivery.push)(tree, message)
         except Superseded:
             raise
         except JourneymanError as problem:
@@ -239,6 +241,15 @@ class Phases:
         if desk is not None:
             await desk.close()
         return desk is not None
+
+
+def _found_wanting(work: Work) -> Callable[[Reason, str, Sequence[str]], Awaitable[None]]:
+    """Let a repeated proof that does not hold end the task: there is no conversation to bring it back to."""
+
+    async def failed(reason: Reason, sentence: str, facts: Sequence[str]) -> None:
+        await work.fail(reason, " ".join([sentence, *facts[:1]]))
+
+    return failed
 
 
 def _in_vain(work: Work) -> bool:

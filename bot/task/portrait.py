@@ -11,6 +11,7 @@ from bot.task.work import Work
 from bot.words.facts import (
     CaseFacts,
     ChangeFacts,
+    Event,
     FileFacts,
     InteractionFacts,
     Point,
@@ -21,7 +22,7 @@ from bot.words.facts import (
 )
 from bot.words.redaction import Redactor
 from bot.workspace.objects import Objects
-from storage import charges, test_cases
+from storage import charges, events, tasks, test_cases
 from storage.models import Interaction, TestCase
 from storage.words import ENDED, InteractionType, Reason, TaskState, TestState
 
@@ -37,6 +38,17 @@ POINTS = {
     "converse": "Work on the issue",
     "prove": "Prove it: new and existing tests, before and after",
     "deliver": "Open the pull request",
+}
+
+
+_ASKED = {
+    "command": "by `/journeyman run`",
+    "retry": "by `/journeyman retry`",
+    "test": "by `/journeyman test`",
+    "guidance": "by a comment",
+    "review": "by a review",
+    "ci": "by a failing check",
+    "api": "over the API",
 }
 
 
@@ -67,6 +79,9 @@ class Portraitist:
         reason = task.reason or (Reason(outcome["reason"]) if outcome.get("reason") else None)
         async with work.database.reading() as reading:
             cost = await charges.spent_by_task(reading, task.id)
+            told = await events.notes(reading, task.id)
+            siblings = await tasks.of_session(reading, task.session_id)
+            ahead = await tasks.ahead(reading, task) if task.status is TaskState.PENDING else None
         state = ending or task.status
         waits, until = _waits(work)
         stopper, why = _stopped(str(outcome.get("why") or ""), state)
@@ -81,10 +96,17 @@ class Portraitist:
             iterations=task.iterations, max_iterations=self._settings.max_iterations,
             pauses=task.pauses, max_pauses=self._settings.max_pauses,
             timeout_seconds=round(self._settings.task_timeout),
-            branch=work.session.branch or "", pushed=task.head_sha is not None,
+            branch=work.facts.get("kept_branch") or work.session.branch or "",
+            pushed=task.head_sha is not None,
             base_ref=task.base_ref or "", base_sha=task.base_sha or "", head_sha=task.head_sha or "",
             tree=work.facts.get("delivered_tree") or task.tree or "",
             pull_request=work.session.pull_request, checklist=_checklist(work),
+            events=tuple(Event(one.created_at, str(one.data["text"])) for one in told),
+            kind=task.kind, attempt=sum(one.created_at <= task.created_at for one in siblings),
+            asked_how=_ASKED.get(str(task.trigger.get("origin")), ""),
+            pull_state=work.session.pull_state or "", queue_position=ahead,
+            paused_by_login=task.pause_wanted or "", capped_by_day=bool(work.facts.get("day_is_spent")),
+            day_budget_usd=self._settings.repository_daily_budget_usd, cap_usd=self._settings.task_budget_usd,
         )  # fmt: skip
 
     async def tests(self, work: Work) -> TestFacts | None:

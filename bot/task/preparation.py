@@ -7,13 +7,15 @@ import structlog
 
 from bot.claude import prompts
 from bot.errors import Blocked
+from bot.task import asked
 from bot.task.desk import Desk, Workshop, repository_key
 from bot.task.forge import Forge
 from bot.task.work import Phase, Work
 from bot.workspace.mirror import Mirror
 from bot.workspace.quarantine import Quarantine
-from storage import clock
-from storage.words import InteractionType, TaskState
+from storage import clock, tasks
+from storage.models import Task
+from storage.words import InteractionType, TaskKind, TaskState
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +23,7 @@ NOTES_FOR_AGENTS = ("CLAUDE.md", "AGENTS.md")
 MOST_NOTES_BYTES = 40_000
 MOST_TREE_LINES = 1500
 MOST_COMMENT_CHARACTERS = 60_000
+MOST_DIFF = 60_000
 
 
 class Preparation:
@@ -31,18 +34,46 @@ class Preparation:
         self._desk_of = desk_of
 
     async def fetch(self, work: Work, forge: Forge) -> None:
-        """Bring the mirror up to date and settle which commit the task starts from; once per task.
+        """Bring the mirror up to date and settle where the task starts; once per task.
 
-        A worker that takes a task over may have to fetch that commit too.
+        A worker that takes a task over may have to fetch those commits too.
         """
         if work.task.base_sha is not None:
-            if not await self._is_here(work, work.task.base_sha):
-                await self._fetch(work, forge, work.task.base_ref or work.facts["base"])
+            known = {work.task.base_sha, str(work.facts.get("start") or work.task.base_sha)}
+            if not all([await self._is_here(work, sha) for sha in known]):
+                await self._fetch(work, forge, [work.task.base_ref or work.facts["base"], *_branches(work)])
             return
-        mirror = await self._fetch(work, forge, work.facts["base"])
         base = work.facts["base"]
-        sha = await mirror.resolve(f"refs/heads/{base}")
-        await work.change(base_ref=base, base_sha=sha, progress="code fetched")
+        mirror = await self._fetch(work, forge, [base])
+        tip = await mirror.resolve(f"refs/heads/{base}")
+        heads = [await self._head(work, forge, branch) for branch in _branches(work)]
+        head = next((one for one in heads if one is not None), None)
+        start, base_sha = tip, tip
+        if work.task.kind is not TaskKind.IMPLEMENT:
+            if head is None:
+                raise Blocked(
+                    f"the branch {work.session.branch!r} is not there any more; "
+                    "`/journeyman run` on the issue begins anew"
+                )
+            start = head
+            base_sha = await mirror.merge_base(tip, head) or tip
+        # A branch that is there is built upon, never replaced, even when the work begins anew.
+        on_branch = heads[-1] if heads else None
+        async with work.writing() as writing:
+            await tasks.change(writing, work.id, base_ref=base, base_sha=base_sha, progress="code fetched")
+            await tasks.set_facts(writing, work.id, start=start, parent=head or start, branch_head=on_branch)
+
+    async def head_of(self, work: Work, forge: Forge) -> str | None:
+        """Return the newest commit of the session's branch, fetched; None when it is gone."""
+        return await self._head(work, forge, work.session.branch) if work.session.branch else None
+
+    async def _head(self, work: Work, forge: Forge, branch: str) -> str | None:
+        """Return the newest commit of a branch of ours, None when someone has deleted it."""
+        try:
+            mirror = await self._fetch(work, forge, [branch])
+            return await mirror.resolve(f"refs/heads/{branch}")
+        except Blocked:
+            return None
 
     async def _is_here(self, work: Work, sha: str) -> bool:
         mirror = self._shop.mirror(work)
@@ -54,10 +85,10 @@ class Preparation:
             return False
         return True
 
-    async def _fetch(self, work: Work, forge: Forge, base: str) -> Mirror:
+    async def _fetch(self, work: Work, forge: Forge, branches: list[str]) -> Mirror:
         source = await forge.source(work, "read")
         return await self._shop.mirrors.fetch(
-            repository_key(work), source.url, source.authorization, [base], local=source.local
+            repository_key(work), source.url, source.authorization, branches, local=source.local
         )
 
     async def run(self, work: Work, forge: Forge) -> None:
@@ -70,6 +101,9 @@ class Preparation:
         desk: Desk = await self._desk_of(work)
         await desk.lay_out()
         await desk.furnish()
+        if work.task.kind is TaskKind.RETEST:
+            await work.change(phase=Phase.PROVE, progress="testing again")
+            return
         if not await work.entries():
             first = await self._first_message(work, desk.quarantine)
             content = {"text": first, "shown": _request(work)}
@@ -80,16 +114,35 @@ class Preparation:
 
     async def _first_message(self, work: Work, code: Quarantine) -> str:
         assert work.task.base_sha is not None  # noqa: S101  # `fetch` settled it
-        base = work.task.base_sha
-        files = await code.files(base)
-        notes = await code.read_all(base, [n for n in NOTES_FOR_AGENTS if n in files], MOST_NOTES_BYTES)
+        start = str(work.facts.get("start") or work.task.base_sha)
+        files = await code.files(start)
+        notes = await code.read_all(
+            work.task.base_sha, [n for n in NOTES_FOR_AGENTS if n in files], MOST_NOTES_BYTES
+        )
+        going_on = work.task.kind is TaskKind.FOLLOW_UP
         return prompts.task(
             subject=_subject(work),
             issue=_request(work),
             comments=_latest([(c["author"], c["text"]) for c in work.facts.get("comments") or ()]),
             instructions=[(name, text.decode("utf-8", "replace")) for name, text in notes.items()],
             tree=_listing(files),
+            asked=asked.words(work.task.trigger, await self._before(work)),
+            diff=await code.diff(work.task.base_sha, start, MOST_DIFF) if going_on else "",
         )
+
+    async def _before(self, work: Work) -> Task | None:
+        """Return the task that a retry is another attempt at."""
+        earlier = work.task.trigger.get("retry_of")
+        if not earlier:
+            return None
+        async with work.database.reading() as reading:
+            return await tasks.get(reading, str(earlier))
+
+
+def _branches(work: Work) -> list[str]:
+    """Return the branches that the task may go on with: what an attempt kept aside first, ours last."""
+    aside = work.facts.get("aside")
+    return [branch for branch in (aside, work.session.branch) if branch]
 
 
 def _latest(comments: list[tuple[str, str]]) -> list[tuple[str, str]]:

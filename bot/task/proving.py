@@ -159,7 +159,10 @@ class Proving:
         """Return the generated tests: asked for once per task, and once more when they are disputed."""
         if self._work.facts.get("generated") is None:
             await self._work.note(generated=await self._generate(tree, runner))
-        return [GeneratedTest(**test) for test in self._work.facts["generated"]["tests"]]
+        found = [GeneratedTest(**test) for test in self._work.facts["generated"]["tests"]]
+        # On a branch that holds them already they are tests like any other, as people may have changed them.
+        there = set(await self._desk.quarantine.files(tree))
+        return [test for test in found if test.path not in there]
 
     async def _generate(self, tree: str, runner: Runner) -> dict[str, Any]:
         base, code = self._desk.base, self._desk.quarantine

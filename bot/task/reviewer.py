@@ -83,7 +83,7 @@ class Reviewer:
 
     async def _limit(self, why: str) -> None:
         tree = await self._desk.snapshot()
-        changed = tree != await self._desk.quarantine.tree_of(self._desk.base)
+        changed = tree != await self._desk.quarantine.tree_of(self._desk.start)
         log.info("conversation.ended", why=why, changed=changed)
         judged = self._work.facts.get("judged", {})
         if changed and judged.get("tree") != tree:
@@ -147,7 +147,7 @@ class Reviewer:
         )
 
     async def _diff_stat(self, tree: str) -> str:
-        changes = await self._desk.quarantine.changes(self._desk.base, tree)
+        changes = await self._desk.quarantine.changes(self._desk.start, tree)
         return "\n".join(f"{one.path} (+{one.added or 0} −{one.removed or 0})" for one in changes)  # noqa: RUF001
 
 

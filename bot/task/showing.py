@@ -7,53 +7,63 @@ from contextlib import suppress
 
 import structlog
 
-from bot.github import checks, comments, faults
+from bot.github import checks, faults
 from bot.github.checks import Check
 from bot.github.client import Installation
-from bot.github.publish import Ledger
 from bot.task import portrait
 from bot.task.configuration import Configuration
-from bot.task.portrait import Portraitist
+from bot.task.github_means import GitHubMeans
 from bot.task.work import Work
 from bot.words import check as check_words
-from bot.words import final, log, markers, misconfigured, report, status
-from storage.words import ENDED, TaskState
+from bot.words import final, log, misconfigured, report, status
+from bot.words.facts import SessionFacts
+from storage.words import ENDED, TaskKind, TaskState
 
 logger = structlog.get_logger(__name__)
 
 # The last edit waits for its turn like any other, but not for ever: what it says is on the issue anyway.
 LAST_EDIT_SECONDS = 60.0
+# "`status` may edit the status comment once per 5 s, everything else once per 20 s" (contract, section 6)
+ASKED_GAP, GAP = 5.0, 20.0
 
 
 class Showing:
     """The status comment, the log, the test report, the check run and the last word of a task."""
 
     def __init__(
-        self,
-        installation: Installation,
-        repo: str,
-        number: int,
-        work: Work,
-        ledger: Ledger,
-        portraits: Portraitist,
+        self, installation: Installation, repo: str, number: int | None, work: Work, means: GitHubMeans
     ) -> None:
         self._installation = installation
         self._repo = repo
-        self._number = number
+        self._number = number or work.session.pull_request  # one that the API opened may have no issue
         self._work = work
-        self._ledger = ledger
-        self._portraits = portraits
-        self._session = portraits.session(work)
+        self._means = means
+        self._ledger = means.ledger
+        self._portraits = means.portraits
 
-    async def progress(self, *, now: bool = False) -> None:
-        """Let the status comment and the log say what is, at their next turn (at once with `now`)."""
+    async def facts(self) -> SessionFacts:
+        """Return what the words need to know of the session; only GitHub knows what people call us there."""
+        slug = (await self._installation.identity()).slug
+        return dataclasses.replace(self._portraits.session(self._work), slug=slug)
+
+    async def progress(self, *, now: bool = False, asked: bool = False) -> None:
+        """Let the status comment and the log say what is, at their next turn (at once with `now`).
+
+        `asked`: a person wants to see it, and need not wait for as long.
+        """
+        if self._number is None:
+            return  # there is no thread to write in
         place = f"{self._repo}#{self._number}"
-        await self._installation.writer.edit(f"{place}:status:{self._session.id}", self._say_status, now=now)
+        gap = ASKED_GAP if asked else GAP
+        edit = self._installation.writer.edit
+        await edit(f"{place}:status:{self._work.session.id}", self._say_status, now=now, gap=gap)
         if self._work.task.steps:
-            await self._installation.writer.edit(f"{place}:log:{self._work.id}", self._say_log, now=now)
+            await edit(f"{place}:log:{self._work.id}", self._say_log, now=now)
 
     async def epilogue(self) -> None:
         """Say the task's end in the status comment and the log, each at its turn; returns when said."""
+        if self._number is None:
+            return
         said = [asyncio.Event(), asyncio.Event()]
 
         async def status_said() -> None:
@@ -65,16 +75,16 @@ class Showing:
             said[1].set()
 
         place = f"{self._repo}#{self._number}"
-        await self._installation.writer.edit(f"{place}:status:{self._session.id}", status_said)
+        await self._installation.writer.edit(f"{place}:status:{self._work.session.id}", status_said)
         await self._installation.writer.edit(f"{place}:log:{self._work.id}", log_said)
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_EDIT_SECONDS):
                 await asyncio.gather(*(event.wait() for event in said))
 
     async def _say_status(self) -> None:
-        work = await Work.load(self._work.database, self._work.id)
+        work, session = await Work.load(self._work.database, self._work.id), await self.facts()
         task, tests = await self._portraits.task(work), await self._portraits.tests(work)
-        await self._comment("status", f"st-{self._session.id}", status.comment(self._session, task, tests))
+        await self._comment("status", f"st-{session.id}", status.comment(session, task, tests))
 
     async def _say_log(self) -> None:
         """Post the conversation; pages that are full never change again, so this edits the last one."""
@@ -86,7 +96,7 @@ class Showing:
         told = portrait.conversation(entries, work.task.requester or "", f"issue {self._number}")
         pages = await asyncio.to_thread(  # a long conversation takes longer to lay out than the loop may wait
             log.pages,
-            self._session,
+            await self.facts(),
             work.id,
             told,
             ended=work.task.status in ENDED,
@@ -102,24 +112,28 @@ class Showing:
         if posted != work.facts.get("log_pages", {}):
             await work.note(log_pages=posted)
 
-    async def proof(self, pull: int) -> None:
+    async def proof(self, pull: int, ending: TaskState = TaskState.COMPLETED) -> None:
         """Put the test report on the pull request and the check run on its head."""
         tests = await self._portraits.tests(self._work)
         if tests is not None:
-            body = report.comment(self._session, tests)
-            await self._comment("tests", f"tr-{self._session.id}", body, number=pull)
-        await self.check(TaskState.COMPLETED)
+            session = await self.facts()
+            body = report.comment(session, tests)
+            await self._comment("tests", f"tr-{session.id}", body, number=pull)
+        await self.check(ending)
 
     async def check(self, ending: TaskState) -> None:
-        """Put the check run on the head that was pushed, as it stands when the task ends so."""
+        """Put the check run on the head that the task is about, as it stands when the task ends so."""
         work = self._work
+        head = work.task.head_sha or work.facts.get("start")
+        if head is None:
+            return
         task, tests = await self._portraits.task(work, ending), await self._portraits.tests(work)
-        said = check_words.output(self._session, task, tests)
-        assert work.task.head_sha is not None  # noqa: S101  # it was pushed before
+        session = await self.facts()
+        said = check_words.output(session, task, tests)
         check = Check(
-            name="journeyman", head_sha=work.task.head_sha,
-            external_id=f"{self._session.id}:{work.id}:{work.task.head_sha}", status="completed",
-            conclusion=said.conclusion, title=said.title, summary=said.summary,
+            name="journeyman", head_sha=head, external_id=f"{session.id}:{work.id}:{head}",
+            status="completed", conclusion=said.conclusion, title=said.title, summary=said.summary,
+            actions=check_words.buttons(task),
         )  # fmt: skip
         try:
             await checks.ensure_check_run(
@@ -130,18 +144,28 @@ class Showing:
             logger.warning("check.refused", why=str(problem))
 
     async def last_word(self, ending: TaskState) -> None:
-        """Post the one new comment that says how it ended."""
-        work = self._work
+        """Post the one new comment that says how it ended, where the task was asked for."""
+        work, session = self._work, await self.facts()
         task, tests = await self._portraits.task(work, ending), await self._portraits.tests(work)
         task = dataclasses.replace(task, log_url=await self._log_url())
-        await self._comment("final", f"fin-{work.id}", final.comment(self._session, task, tests))
+        asked_in = work.task.trigger.get("thread") if work.task.kind is TaskKind.FOLLOW_UP else None
+        words = final.comment(session, task, tests)
+        await self._comment("final", f"fin-{work.id}", words, number=asked_in)
+
+    async def retested(self, ending: TaskState) -> None:
+        """Let the report and the check run tell what the tests said; a comment where there was none."""
+        pull, tests = self._work.session.pull_request, await self._portraits.tests(self._work)
+        if tests is None or pull is None:
+            await self.last_word(ending)
+        elif ending is not TaskState.COMPLETED:
+            await self.proof(pull, ending)
 
     async def _log_url(self) -> str:
         """Return where the conversation begins, nothing when it is not posted yet."""
         effect = await self._ledger.find(f"log-{self._work.id}-1")
         if effect is None or not effect.external_id:
             return ""
-        where = f"{self._session.server_url}/{self._repo}/issues/{self._number}"
+        where = f"{self._portraits.session(self._work).server_url}/{self._repo}/issues/{self._number}"
         return f"{where}#issuecomment-{effect.external_id}"
 
     async def complaint(self, words: str) -> None:
@@ -150,7 +174,7 @@ class Showing:
         key = f"configuration-{self._work.session.repository_id}-{digest}"
         effect = await self._ledger.find(key)
         if effect is None or effect.state != "done":
-            await self._comment("configuration", key, misconfigured.comment(self._session, key, words))
+            await self._comment("configuration", key, misconfigured.comment(await self.facts(), key, words))
 
     async def refusal(self) -> None:
         """Say once per person and thread which role is needed; later attempts get a reaction alone."""
@@ -160,13 +184,15 @@ class Showing:
             return
         await work.note(said=[key])
         body = final.not_allowed(
-            self._session, login=work.task.requester or "", op=key, **work.facts["refusal"]
+            await self.facts(), login=work.task.requester or "", op=key, **work.facts["refusal"]
         )
         await self._comment("refusal", key, body)
 
     async def _comment(self, kind: str, op: str, body: str, *, number: int | None = None) -> None:
-        await comments.ensure_comment(
-            self._installation, self._repo, number or self._number, key=op,
-            marker=markers.marker(kind, self._session.id, op), body=body, ledger=self._ledger,
-            task_id=self._work.id, since=self._work.session.created_at,
+        thread, session = number or self._number, self._work.session
+        if thread is None or session.repository_id is None:
+            return  # nowhere to say it
+        await self._means.posting.ensure(
+            self._installation, self._repo, session.repository_id, thread, kind=kind, session=session.id,
+            op=op, body=body, task_id=self._work.id, since=session.created_at,
         )  # fmt: skip

@@ -12,7 +12,8 @@ from prometheus_client import (
 from sqlalchemy import func, select
 
 from storage.database import Database
-from storage.models import Charge, Request, Task
+from storage.models import Request, Task
+from storage.records import Charge
 from storage.words import TaskState
 
 

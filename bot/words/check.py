@@ -32,6 +32,19 @@ def output(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = Non
     return CheckOutput(_title(task, tests), summary, _conclusion(task))
 
 
+def buttons(task: TaskFacts) -> tuple[dict[str, str], ...]:
+    """Return the check run's buttons: label, description and identifier, within GitHub's 20, 40 and 20."""
+    again = {
+        "label": "Run tests again",
+        "description": "Prove this head once more",
+        "identifier": "test",
+    }
+    if task.state == TaskState.COMPLETED:
+        return (again,)
+    retry = {"label": "Try again", "description": "Go on from this work", "identifier": "retry"}
+    return (again, retry)
+
+
 def _title(task: TaskFacts, tests: TestFacts | None) -> str:
     if tests is None:
         return "Working" if task.state not in ENDED else "No tests were run"

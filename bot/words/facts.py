@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bot.words.redaction import Redactor
-from storage.words import InteractionType, PausedBy, Reason, TaskState, TestState, TestType
+from storage.words import InteractionType, PausedBy, Reason, TaskKind, TaskState, TestState, TestType
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class SessionFacts:
     issue_number: int | None
     issue_title: str
     label: str = "journeyman"  # what starts a task and, taken off, stops it
+    slug: str = ""  # the App's name, by which people mention it; empty where there is no GitHub
     server_url: str = "https://github.com"
     public_url: str = ""  # where people reach this server; empty: nothing links to it
     secrets: Redactor = field(default_factory=Redactor, repr=False)  # every template redacts with it
@@ -46,7 +47,7 @@ class TaskFacts:
 
     id: str
     state: TaskState
-    requester: str  # login
+    requester: str  # login; empty where nobody is known
     created_at: datetime
     updated_at: datetime
     model: str
@@ -79,6 +80,14 @@ class TaskFacts:
     log_url: str = ""  # the first page of the conversation
     checklist: tuple[Point, ...] = ()
     events: tuple[Event, ...] = ()
+    kind: TaskKind = TaskKind.IMPLEMENT
+    attempt: int = 1  # of the session's tasks
+    asked_how: str = ""  # "by `/journeyman run`", "by a review"; empty: with the label
+    pull_state: str = ""  # open, closed, merged; empty: there is none, or nobody asked
+    paused_by_login: str = ""  # the person who paused it
+    capped_by_day: bool = False  # out of budget by the repository's cap of the day, not by the task's own
+    day_budget_usd: Decimal | None = None  # that cap
+    cap_usd: Decimal | None = None  # the most that one task may cost on this host
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""Decide the last word on the issue: what came of the task, what was kept, what to do next."""
+"""Decide a task's last word in its thread: what came of it, what was kept, what to do next."""
+
+from decimal import Decimal
 
 from bot.words import markers, outgoing, phrases
 from bot.words.facts import SessionFacts, TaskFacts, TestFacts
-from storage.words import Reason, TaskState, TestType
+from bot.words.redaction import Redactor
+from storage.words import Reason, TaskKind, TaskState, TestType
 
 _CAUSES = {
     Reason.TESTS_FAILED: "tests fail with my change",
@@ -24,19 +27,28 @@ _WITH_TESTS = (
     Reason.OUT_OF_ITERATIONS,
     Reason.TIMEOUT,
 )
-_NEXT = {
-    Reason.TESTS_FAILED: "Say on the issue what the failing tests should expect",
-    Reason.UNPROVEN: "Describe on the issue how to see the fault",
-    Reason.OUT_OF_BUDGET: "Raise `budget_usd` in `.github/journeyman.yml` or narrow the issue",
-    Reason.OUT_OF_ITERATIONS: "Narrow the issue or take the branch over",
-    Reason.REGRESSED: "Say on the issue which behaviour should win",
-    Reason.TAMPERED: "Say on the issue which tests are wrong, if some are",
-    Reason.TIMEOUT: "Narrow the issue or raise the time limit",
-    Reason.BLOCKED: "Remove the obstacle",
-    Reason.REFUSED: "Reword the issue or do it by hand",
-    Reason.NO_CHANGES: "Add what is missing to the issue",
-    Reason.ERROR: "It may work at another time",
+# What a person can say that helps, and else what they can do.
+_TELL = {
+    Reason.TESTS_FAILED: "what the failing tests should expect",
+    Reason.UNPROVEN: "how to see the fault",
+    Reason.REGRESSED: "which behaviour should win",
+    Reason.TAMPERED: "which tests are wrong, if some are",
+    Reason.NO_CHANGES: "what is missing",
 }
+_DO = {
+    Reason.OUT_OF_ITERATIONS: "Narrow the issue, or go on with {retry}",
+    Reason.TIMEOUT: "Narrow the issue, or go on with {retry}",
+    Reason.BLOCKED: "Remove the obstacle, then continue with {retry}",
+    Reason.REFUSED: "Reword the issue and try again with {retry}, or do it by hand",
+    Reason.ERROR: "It may work at another time: {retry}",
+}
+_FOR = {
+    "label": "to start work",
+    "guidance": "to guide the work",
+    "review": "to have a review followed",
+    "button": "to use the check's buttons",
+}
+_MOST_USD = Decimal(1000)  # that a command may ask for
 
 
 def comment(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None) -> str:
@@ -54,15 +66,34 @@ def comment(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = No
     return outgoing.clear("\n".join(lines), session.secrets, ours=True)
 
 
-def not_allowed(session: SessionFacts, *, login: str, needs: str, has: str, op: str) -> str:
-    """Return the short refusal for a person who lacks the role to start a task."""
-    return outgoing.clear(
-        f"{markers.marker('refusal', session.id, op)}\n"
-        f"{phrases.person(login)} needs **{outgoing.line(needs, session.secrets)}** access to start here"
-        f" (and has **{outgoing.line(has, session.secrets)}**).\n"
-        f"A maintainer can add the label, or change `allow.run` in `.github/journeyman.yml`.",
-        session.secrets,
-        ours=True,
+def not_allowed(
+    session: SessionFacts,
+    *,
+    login: str,
+    needs: str,
+    has: str,
+    op: str,
+    key: str = "run",
+    what: str = "label",
+) -> str:
+    """Return the short refusal, as a comment, for a person who lacks the role; see `needed`."""
+    words = needed(session.secrets, login=login, needs=needs, has=has, key=key, what=what)
+    mark = markers.marker("refusal", session.id, op)
+    return outgoing.clear(f"{mark}\n{words}", session.secrets, ours=True)
+
+
+def needed(secrets: Redactor, *, login: str, needs: str, has: str, key: str, what: str) -> str:
+    """Return which role is needed for what and which the person has; nobody is notified.
+
+    *what* is a command's word, `guidance`, `review`, `button` or `label`; *key* the one below `allow` in
+    the repository's configuration that decides: `run` or `steer`.
+    """
+    place = _FOR.get(what, f"for `/journeyman {outgoing.line(what, secrets, 20)}`")
+    return (
+        f"{phrases.person(login)} needs **{outgoing.line(needs, secrets)}** access {place} here"
+        f" (and has **{outgoing.line(has, secrets)}**).\n"
+        f"{'A maintainer can add the label' if what == 'label' else 'A maintainer can do it'},"
+        f" or change `allow.{key}` in `.github/journeyman.yml`."
     )
 
 
@@ -73,6 +104,9 @@ def cause(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None
         rounds=task.max_iterations,
         time=phrases.duration(task.timeout_seconds),
     )
+    if _day_is_spent(task):
+        cap = f" of {phrases.usd(task.day_budget_usd)}" if task.day_budget_usd is not None else ""
+        text = f"this repository's daily budget{cap} is spent"
     failing = phrases.failing_of(tests) if task.reason in _WITH_TESTS else ""
     text += f", with {failing}." if failing else "."
     detail = outgoing.phrase(task.detail, session.secrets, 400).rstrip(".")
@@ -80,8 +114,13 @@ def cause(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None
 
 
 def _done(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> list[str]:
+    if task.kind == TaskKind.RETEST:
+        return [f"{phrases.mention(task.requester)}{_tested(task, tests)}. {_numbers(task)}"]
     where = f"#{task.pull_request} is ready for review" if task.pull_request else "the work is ready"
-    if not task.pull_request and task.branch:
+    if task.kind == TaskKind.FOLLOW_UP and task.pull_request:
+        head = f" (now at `{phrases.short(task.head_sha)}`)" if task.head_sha else ""
+        where = f"new commits on #{task.pull_request}{head}"
+    elif not task.pull_request and task.branch:
         where = f"the work is on {phrases.branch_link(session, task)}"
     proof = ""
     if tests is not None:
@@ -93,15 +132,48 @@ def _done(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> li
     return [f"{phrases.mention(task.requester)}done: {where}{proof}. {_numbers(task)}"]
 
 
+def _tested(task: TaskFacts, tests: TestFacts | None) -> str:
+    head = task.head_sha or (tests.head_sha if tests else "")
+    result = f": {phrases.tally(tests.cases)}" if tests is not None else ""
+    return f"the tests ran again{f' on `{phrases.short(head)}`' if head else ''}{result}"
+
+
 def _failed(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> list[str]:
-    reason = task.reason or Reason.ERROR
-    label = outgoing.code(session.label, session.secrets)
-    step = f"{_NEXT[reason]}; then take the label {label} off and add it again."
+    person, why = phrases.mention(task.requester), cause(session, task, tests)
+    if task.kind == TaskKind.RETEST:
+        return [f"{person}{_tested(task, tests)}. Not proven: {why}", _numbers(task), _next(session, task)]
     return [
-        f"{phrases.mention(task.requester)}I stopped: {cause(session, task, tests)}",
+        f"{person}I stopped: {why}",
         f"{_kept(session, task)} {_numbers(task)}",
-        step,
+        f"{_next(session, task)}{_label(session, task)}",
     ]
+
+
+def _next(session: SessionFacts, task: TaskFacts) -> str:
+    """Return the one step that is most likely to help, with a command to copy."""
+    reason = task.reason or Reason.ERROR
+    retry = f"`/journeyman retry{' from=code' if task.pushed else ''}`"
+    if reason in _TELL:
+        how = f"Mention `@{session.slug}` with" if session.slug else "Say here"
+        return f"{how} {_TELL[reason]}, or try again with {retry}."
+    if reason != Reason.OUT_OF_BUDGET:
+        return f"{_DO[reason].format(retry=retry)}."
+    if _day_is_spent(task):
+        return "It begins anew at 00:00 UTC. Then continue with `/journeyman retry`."
+    most = min(task.cap_usd or task.budget_usd, _MOST_USD)  # more than the host allows would be refused
+    more = min(task.budget_usd * 2, most).normalize()
+    return f"Continue with `/journeyman retry budget={more:f}`, narrow the issue, or take the branch over."
+
+
+def _day_is_spent(task: TaskFacts) -> bool:
+    return task.capped_by_day and task.reason == Reason.OUT_OF_BUDGET
+
+
+def _label(session: SessionFacts, task: TaskFacts) -> str:
+    """Return the other way to begin again: the label, which stands on the issue."""
+    if task.kind != TaskKind.IMPLEMENT or _day_is_spent(task):
+        return ""
+    return f" (Or take the label {outgoing.code(session.label, session.secrets)} off and add it again.)"
 
 
 def _cancelled(session: SessionFacts, task: TaskFacts) -> list[str]:
@@ -109,10 +181,15 @@ def _cancelled(session: SessionFacts, task: TaskFacts) -> list[str]:
     by = f" by {phrases.person(task.cancelled_by)}" if task.cancelled_by else ""
     told = "" if task.cancelled_by == task.requester else phrases.mention(task.requester)
     why = f" ({outgoing.phrase(task.detail, session.secrets).rstrip('.')})" if task.detail else ""
+    label = outgoing.code(session.label, session.secrets)
+    onwards = {
+        "merged": "The pull request is merged, and with that this session has ended.",
+        "closed": "Reopen the pull request to go on, or start anew with `/journeyman run` on the issue.",
+    }.get(task.pull_state, f"To go on: `/journeyman retry`, or add the label {label} again.")
     return [
         f"{told}{'stopped' if told else 'Stopped'}{by}{why}.",
         f"{_kept(session, task)} {_numbers(task)}",
-        f"To start again, add the label {outgoing.code(session.label, session.secrets)}.",
+        onwards,
     ]
 
 

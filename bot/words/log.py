@@ -54,12 +54,14 @@ def pages(
     urls: Sequence[str] = (),
     ended: bool = False,
     summary: bool = False,
+    about: str = "",
 ) -> list[str]:
     """Return the bodies of the conversation's comments, none above 55,000 characters.
 
     The text of every page but the last stays the same when interactions arrive, so that only one comment is
     edited. Tool calls appear once all of a turn's results are there (or the task has *ended*). *urls* are the
     addresses of the pages posted so far. With *summary*, only the first and the last turns are posted.
+    *about* says which of the session's tasks it is ("follow-up, attempt 2"); the first needs no word.
     """
     turns = _shown(_turns(interactions), ended=ended)
     total = len(turns)
@@ -70,17 +72,20 @@ def pages(
     bodies: list[str] = []
     for number, group in enumerate(_grouped(pieces), start=1):
         previous = f"[Previous page]({urls[number - 2]})" if 1 < number <= len(urls) + 1 else ""
-        bodies.append(_page(session, task_id, number, group, [note, previous]))
+        bodies.append(_page(session, task_id, number, group, [note, previous], about))
     return bodies
 
 
-def _page(session: SessionFacts, task_id: str, number: int, group: list[_Piece], notes: list[str]) -> str:
+def _page(
+    session: SessionFacts, task_id: str, number: int, group: list[_Piece], notes: list[str], about: str
+) -> str:
     first, last = group[0].number, group[-1].number
     turns = f"turn {first}" if first == last else f"turns {first}\u2013{last}"
+    which = f" · {outgoing.line(about, session.secrets, 60)}" if about else ""
     entries = [piece.render(newest=piece is group[-1]) for piece in group]
     head = [
         markers.marker("log", session.id, f"log-{task_id}-{number}"),
-        f"#### Conversation · page {number} · {turns}",
+        f"#### Conversation{which} · page {number} · {turns}",
         "",
     ]
     body = "\n".join([*head, *entries, *(f"\n{note}" for note in notes if note)])

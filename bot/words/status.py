@@ -2,7 +2,7 @@
 
 from bot.words import markers, outgoing, phrases, report
 from bot.words.facts import Point, SessionFacts, TaskFacts, TestFacts
-from storage.words import ENDED, PausedBy, Reason, TaskState
+from storage.words import ENDED, PausedBy, Reason, TaskKind, TaskState
 
 SHOWN_EVENTS = 30
 
@@ -48,8 +48,8 @@ def headline(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = N
     """Return the one line that says where the task stands: an emoji, a word of a fixed set, the facts."""
     emoji, words = _state(session, task)
     parts = [f"{phrases.sign(emoji)} {words}"]
-    if task.state == TaskState.COMPLETED:
-        parts[0] += f" in {phrases.elapsed(task)}"
+    if _over(task) or task.state == TaskState.COMPLETED:
+        parts[0] += "" if _over(task) else f" in {phrases.elapsed(task)}"
         parts += [f"PR #{task.pull_request}"] if task.pull_request else []
         parts += [phrases.count(len(tests.now_passing), "test passes", "tests pass")] if tests else []
         return " · ".join(parts)
@@ -61,20 +61,28 @@ def headline(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = N
     return " · ".join([*parts, phrases.elapsed(task)] if task.state != TaskState.PENDING else parts)
 
 
+def _over(task: TaskFacts) -> bool:
+    """Tell whether people have decided on the pull request, and nothing goes on."""
+    return task.state in ENDED and task.pull_state in {"merged", "closed"}
+
+
 def _state(session: SessionFacts, task: TaskFacts) -> tuple[str, str]:
+    if _over(task):
+        return ("🟣", "Merged") if task.pull_state == "merged" else ("⚪", "Closed")
     if task.waiting_for and task.state not in ENDED:
         until = f" until {phrases.clock(task.waiting_until, '%H:%M UTC')}" if task.waiting_until else ""
         return "🟡", f"Waiting for {outgoing.line(task.waiting_for, session.secrets, 60)}{until}"
     if task.state == TaskState.PENDING:
         return "⚪", "Queued" + (f" (position {task.queue_position})" if task.queue_position else "")
     if task.state == TaskState.PAUSED:
+        by = f" by {phrases.person(task.paused_by_login)}" if task.paused_by_login else ""
         return {
             PausedBy.SIMULATED_HUMAN: (
                 "🟢",
                 "Working · the simulated human speaks (automatic, not a person)",
             ),
             PausedBy.MODEL_OUTAGE: ("🟡", "Waiting for the model provider"),
-        }.get(task.paused_by or PausedBy.PERSON, ("🟡", "Paused"))
+        }.get(task.paused_by or PausedBy.PERSON, ("🟡", f"Paused{by}"))
     if task.state == TaskState.CANCELLED:
         by = f" by {phrases.person(task.cancelled_by)}" if task.cancelled_by else ""
         return "⚪", f"Stopped{by}"
@@ -88,9 +96,7 @@ def _state(session: SessionFacts, task: TaskFacts) -> tuple[str, str]:
 
 
 def _table(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> str:
-    label = outgoing.code(session.label, session.secrets)
-    by = f"asked for by {phrases.person(task.requester)} with label {label}"
-    rows = [("Session", f"{phrases.session_link(session)} · {by}")]
+    rows = [("Session", f"{phrases.session_link(session)} · {_asked(session, task)}")]
     if task.branch:
         base = outgoing.code(f"{task.base_ref}@{phrases.short(task.base_sha)}", session.secrets)
         rows.append(
@@ -110,6 +116,16 @@ def _table(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> s
     rows.append(("Updated", phrases.clock(task.updated_at)))
     cells = (f"| {name} | {outgoing.table_cell(cell)} |" for name, cell in rows)
     return "\n".join(["| | |", "|---|---|", *cells])
+
+
+def _asked(session: SessionFacts, task: TaskFacts) -> str:
+    """Return which piece of work of the session this is, and who asked for it how."""
+    how = outgoing.phrase(task.asked_how, session.secrets, 100)
+    how = how or f"with label {outgoing.code(session.label, session.secrets)}"
+    kind = {TaskKind.FOLLOW_UP: "follow-up", TaskKind.RETEST: "tests again"}.get(task.kind, "")
+    attempt = f"attempt {task.attempt}" if task.attempt > 1 else ""
+    which = ", ".join(filter(None, (attempt, kind)))
+    return f"{which}{' · ' if which else ''}asked for by {phrases.person(task.requester)} {how}"
 
 
 def _point(session: SessionFacts, point: Point) -> str:
@@ -132,7 +148,23 @@ def _events(session: SessionFacts, task: TaskFacts) -> list[str]:
 
 
 def _footer(session: SessionFacts, task: TaskFacts) -> str:
-    label = outgoing.html_code(session.label)
+    """Return what people can say now, in small print."""
+    label = outgoing.code(session.label, session.secrets)
+    mention = f"`@{session.slug}`" if session.slug else ""
+    if _over(task):
+        again = "For something more, open a new issue"
+        if task.pull_state == "closed":
+            again = f"Reopen the pull request to go on; `/journeyman run` or the label {label} starts anew"
+        return f"<sub>{again}.</sub>"
+    if task.state == TaskState.COMPLETED and task.pull_request:
+        how = f", or mention {mention} there" if mention else ""
+        return f"<sub>To have it changed, review #{task.pull_request}{how}. · `/journeyman help`</sub>"
     if task.state in ENDED:
-        return f"<sub>To try again, take the label {label} off the issue and add it again.</sub>"
-    return f"<sub>Remove the label {label} or close the issue to stop.</sub>"
+        how = f", mention {mention} with guidance" if mention else ""
+        again = f"or take the label {label} off the issue and add it again"
+        return f"<sub>`/journeyman retry` · `/journeyman help` — to try again{how}, {again}.</sub>"
+    paused = task.state == TaskState.PAUSED and task.paused_by == PausedBy.PERSON
+    words = ["resume"] if paused else []
+    how = f" — or mention {mention} with guidance" if mention else ""
+    shown = " · ".join(f"`/journeyman {word}`" for word in (*words, "stop", "status", "help"))
+    return f"<sub>{shown}{how}.</sub>"

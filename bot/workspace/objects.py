@@ -76,6 +76,16 @@ class Objects:
         found = await self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{tree}}")
         return found.decode().strip()
 
+    async def merge_base(self, one: str, other: str) -> str | None:
+        """Return the commit where two histories parted, None when they have nothing in common."""
+        try:
+            found = await self.git("merge-base", one, other)
+        except faults.GitError as error:
+            if error.exit_code == 1:
+                return None
+            raise
+        return found.decode().split()[0]
+
     async def entries(self, tree: str, *paths: str) -> list[Entry]:
         """Return the files of `tree` in git's order, or only `paths`; folders are not listed."""
         wanted = ["--", *paths] if paths else []

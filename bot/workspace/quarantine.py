@@ -101,6 +101,23 @@ class Quarantine(Objects):
         await self.git("update-ref", "-d", ref)
         return made
 
+    async def merge(self, ours: str, theirs: str) -> str | None:
+        """Return the tree of both commits' changes since they parted, None when they touch the same lines."""
+        try:
+            made = await self.git("merge-tree", "--write-tree", "--no-messages", ours, theirs)
+        except faults.GitError as error:
+            if error.exit_code == 1:
+                return None
+            raise
+        return made.decode().split()[0]
+
+    async def pack(self, tree: str, base: str) -> bytes:
+        """Return the thin pack that makes `tree` from the commit `base`; empty when they are the same."""
+        if await self.tree_of(base) == tree:
+            return b""
+        wanted = f"{tree}\n^{base}\n^{base}^{{tree}}\n".encode()
+        return await self.git("pack-objects", "--revs", "--thin", "--stdout", "-q", stdin=wanted)
+
     async def _kind(self, identity: str) -> str:
         if not FULL_ID.fullmatch(identity):
             return "nothing"

@@ -35,6 +35,20 @@ TOOLS: list[dict[str, Any]] = [  # the cached prompt prefix begins with these by
                     "description": "What a reviewer should look at: a file and the reason, one each.",
                 },
                 "open_questions": {**_STRINGS, "description": "What a person has to decide, one each."},
+                "replies": {
+                    "type": "array",
+                    "description": "Of a review: what came of each inline comment, one for each thread.",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "thread": {"type": "integer", "description": "The thread's number."},
+                            "done": {"type": "boolean", "description": "Whether you did what it asks."},
+                            "text": {"type": "string", "description": "What you did, or why not."},
+                        },
+                        "required": ["thread", "done", "text"],
+                        "additionalProperties": False,
+                    },
+                },
             },
             "required": ["summary"],
             "additionalProperties": False,

@@ -21,7 +21,9 @@ EVENTS = [
     "pull_request_review",
     "pull_request_review_comment",
     "check_run",
+    "check_suite",
     "push",
+    "repository",
 ]
 
 

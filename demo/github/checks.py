@@ -73,6 +73,32 @@ class Checks(Merges):
         """Press "Re-run": emits `check_run.rerequested`."""
         self.tell_check(made, "rerequested", self.user(user))
 
+    async def rerequest_all(self, made: Check, user: Who) -> None:
+        """Press "Re-run all checks" on the run's commit: emits `check_suite.rerequested` for its suite."""
+        suite = self._suite(made, self.check_json(made)["pull_requests"])
+        api = f"{self.url}/repos/{made.repository.full_name}/check-suites/{made.suite}/check-runs"
+        runs = [each for each in self._on(made.repository, made.head_sha) if each.suite == made.suite]
+        commit = await made.repository.git.commit(made.head_sha)
+        author, committer = (
+            {"name": who.name, "email": who.email} for who in (commit.author, commit.committer)
+        )
+        suite |= {
+            "node_id": f"CS_{made.suite}",
+            "latest_check_runs_count": len(runs),
+            "check_runs_url": api,
+            "rerequestable": True,
+            "runs_rerequestable": True,
+            "head_commit": {
+                "id": commit.sha,
+                "tree_id": commit.tree,
+                "message": commit.message,
+                "timestamp": commit.committer.date,
+                "author": author,
+                "committer": committer,
+            },
+        }
+        self.emit("check_suite", "rerequested", made.repository, self.user(user), check_suite=suite)
+
     async def press(self, made: Check, user: Who, identifier: str) -> None:
         """Press one of the run's own buttons: emits `check_run.requested_action`."""
         action = {"identifier": identifier}

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from demo.github import app, repository, user
 from demo.github.app import App
+from demo.github.happening import Happening
 from demo.github.repository import Label, Repository
 from demo.github.user import Json, User
 
@@ -47,6 +48,7 @@ class Issue:
     assignees: list[User] = field(default_factory=list)
     comments: list["Comment"] = field(default_factory=list)
     reactions: list[Reaction] = field(default_factory=list)
+    history: list[Happening] = field(default_factory=list)
 
     def label(self, name: str) -> Label | None:
         """Return the label of this name that the issue has, None when it hasn't."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from demo.github.api import routes
+from demo.github.api.manifests import Manifests
 from demo.github.gate import Gate
 from demo.github.pages import site
 from demo.github.smart_http import SmartHttp
@@ -45,6 +46,8 @@ def application(world: World) -> web.Application:
         for path in {route.path, by_id}:
             for prefix in ("", "/api/v3"):
                 app.router.add_route(route.method, prefix + path, gate.handler(route))
+    for method, path, form in Manifests(world).routes():
+        app.router.add_route(method, path, form)
     for path, page in site(world):
         app.router.add_get(path, page)
     app.router.add_route("*", "/{missing:.*}", gate.missing)

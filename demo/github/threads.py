@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from demo.github import issue, repository
+from demo.github import happening, issue, repository
 from demo.github import user as accounts
 from demo.github.app import App
+from demo.github.happening import Happening
 from demo.github.issue import Comment, Issue, Reaction
 from demo.github.pull import Pull, shape
 from demo.github.repository import Label, Repository
@@ -23,12 +24,22 @@ class Threads(State):
 
     def _tell(self, thread: Issue, action: str, sender: User, **parts: Any) -> None:
         repo = thread.repository
+        self._note(thread, action, sender, parts.get("label"))
         if thread.is_pull:
             pull = self.pull(repo, thread.number)
             body: Json = {"number": thread.number, "pull_request": shape(self.url, pull)}
             self.emit("pull_request", action, repo, sender, **body, **parts)
             return
         self.emit("issues", action, repo, sender, issue=issue.shape(self.url, thread), **parts)
+
+    def _note(self, thread: Issue, action: str, sender: User, label: Json | None) -> None:
+        """Keep a change that a thread's history tells."""
+        if action not in happening.TOLD:
+            return
+        about = (label["name"], label["color"]) if label else None
+        reason = thread.lock_reason if action == "locked" else thread.state_reason
+        made = Happening(self.new_id(), action, sender, self.stamp(), about, reason)
+        thread.history.append(made)
 
     def touch(self, thread: Issue) -> None:
         """Note that a thread changed now."""

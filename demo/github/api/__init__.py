@@ -6,6 +6,7 @@ from demo.github.api import (
     comments,
     commits,
     contents,
+    issue_events,
     issues,
     labels,
     pull_requests,
@@ -19,6 +20,6 @@ from demo.github.call import Route
 
 def routes() -> list[Route]:
     """Return every operation, the more specific paths first."""
-    rooms = (apps, repositories, comments, reactions, labels, issues)
+    rooms = (apps, repositories, comments, reactions, labels, issue_events, issues)
     others = (reviews, pull_requests, check_runs, refs, commits, contents)
     return [route for room in (*rooms, *others) for route in room.ROUTES]

@@ -1,0 +1,128 @@
+"""Look at everything that `serve` will need, and say line by line what is right and what is not."""
+
+import asyncio
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+import aiohttp
+import structlog
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from bot import check_github, check_host, findings, logs, settings
+from bot import manifest as manifests
+from bot.errors import JourneymanError
+from bot.findings import Finding, Mark
+from bot.settings import Settings, SettingsError
+from bot.words.redaction import Redactor
+from storage.schema import SchemaMismatch
+
+log = structlog.get_logger(__name__)
+
+CHECK_SECONDS = 25.0
+_VARIABLES = re.compile(r"([A-Za-z]\w*)(?: and ([A-Z]\w*))?")
+Check = Callable[[], Awaitable[list[Finding]]]
+
+
+async def check(environ: Mapping[str, str]) -> bool:
+    """Print a line for everything looked at; True when nothing is wrong. No check stops those after it."""
+    configured, found, refused = read(environ)
+    redact = Redactor.knowing([*_secrets(environ), *configured.secrets()])
+    # What a check finds stands in its line; the libraries' own warnings would tear the list apart.
+    logs.configure(configured if "LOG_LEVEL" in environ else replace(configured, log_level="error"), redact)
+    fine = _show(found, redact)
+    async with aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar()) as http:
+        for name, needs, looks in _checks(configured, http):
+            unusable = sorted(refused & set(needs.split()))
+            if unusable:
+                _show([findings.skip(name, f"{unusable[0]} is not usable")], redact)
+            else:
+                fine &= _show(await _looked(name, looks), redact)
+    return fine
+
+
+def _checks(configured: Settings, http: aiohttp.ClientSession) -> list[tuple[str, str, Check]]:
+    """Return each check with its name and the variables without which it would look at something else."""
+    host = check_host.Host(configured)
+    github = check_github.OnGitHub(configured, manifests.read(), http, time.time)
+    return [
+        ("private key", "APP_ID PRIVATE_KEY GITHUB_API_URL", github.key),
+        ("clock", "", github.clock),
+        ("webhook address", "JOURNEYMAN_PUBLIC_URL WEBHOOK_PROXY_URL WEBHOOK_PATH", github.hook),
+        ("permissions", "", github.permissions),
+        ("events", "", github.events),
+        ("installations", "", github.installations),
+        ("database", "DATABASE_URL JOURNEYMAN_DATA_DIR", host.database),
+        ("disk", "JOURNEYMAN_DATA_DIR", host.disk),
+        ("sandbox", "JOURNEYMAN_SANDBOX JOURNEYMAN_DATA_DIR", host.sandbox),
+        ("git", "", host.git),
+        ("model", "ANTHROPIC_API_KEY ANTHROPIC_BASE_URL JOURNEYMAN_MODEL JOURNEYMAN_TEST_MODEL", host.models),
+        ("notifications", "JOURNEYMAN_NOTIFY_URL JOURNEYMAN_NOTIFY_SECRET", host.notifications),
+        ("API tokens", "JOURNEYMAN_API_TOKENS", host.tokens),
+    ]
+
+
+async def _looked(name: str, looks: Check) -> list[Finding]:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await looks()
+    except (JourneymanError, SchemaMismatch) as problem:
+        return [findings.wrong(name, str(problem))]
+    except TimeoutError:
+        return [findings.wrong(name, f"no answer within {CHECK_SECONDS:.0f} s")]
+    except DBAPIError as problem:
+        return [findings.wrong(name, str(problem.orig))]
+    except (OSError, SQLAlchemyError, ValueError) as problem:
+        return [findings.wrong(name, str(problem) or type(problem).__name__)]
+    except Exception as problem:  # noqa: BLE001  # the boundary: one check that breaks must not hide the others
+        log.error("check.broken", check=name, why=repr(problem))  # noqa: TRY400  # a person reads along
+        return [findings.wrong(name, f"this check itself failed ({type(problem).__name__})")]
+
+
+def _show(found: list[Finding], redact: Callable[[str], str]) -> bool:
+    for one in found:
+        sys.stdout.write(redact(one.line()) + "\n")
+    sys.stdout.flush()
+    return not any(one.mark is Mark.WRONG for one in found)
+
+
+def read(environ: Mapping[str, str]) -> tuple[Settings, list[Finding], set[str]]:
+    """Return the settings as far as they can be read, a finding for each fault, and whose fault it is."""
+    left, found, refused = dict(environ), list[Finding](), set[str]()
+    configured = Settings()
+    while True:
+        try:
+            configured = settings.from_environment(left, required=())
+            break
+        except SettingsError as problem:
+            found.append(findings.wrong("settings", str(problem)))
+            named = _named(str(problem))
+            refused |= named
+            if not named & set(left):  # a sentence that names none of them: nothing more can be learnt
+                break
+            left = {name: value for name, value in left.items() if name not in named}
+    for name in settings.REQUIRED:
+        if not _named(name) & {*left, *refused}:
+            also = " (or PRIVATE_KEY_PATH)" if name == "PRIVATE_KEY" else ""
+            fix = f"set it, or {name}_FILE to a file that holds it"
+            found.append(findings.wrong("settings", f"{name}{also} is not set", fix))
+    return configured, found or [findings.ok("settings", "every variable is known and well-formed")], refused
+
+
+def _named(sentence: str) -> set[str]:
+    """Return the variables that a settings error begins with, one or two, in every form they can be given."""
+    begun = _VARIABLES.match(sentence)
+    forms = set[str]()
+    for given in begun.groups() if begun else ():
+        if given is not None:
+            name = given.removesuffix("_FILE").replace("PRIVATE_KEY_PATH", "PRIVATE_KEY")
+            forms |= {given, name, f"{name}_FILE"}
+    return forms | ({"PRIVATE_KEY_PATH"} if "PRIVATE_KEY" in forms else set())
+
+
+def _secrets(environ: Mapping[str, str]) -> list[str]:
+    """Return every secret as it stands in the environment, well-formed or not."""
+    values = [environ[name] for name in settings.SECRET if name in environ]
+    return [*values, *(piece.strip() for value in values for piece in value.split(","))]

@@ -1,0 +1,38 @@
+"""Decide how an outbound notification proves that it is ours: the headers of Standard Webhooks.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md: HMAC-SHA256 over
+`id.timestamp.body`, keys of 24 to 64 bytes in base64, with or without the prefix `whsec_`.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+PREFIX = "whsec_"
+LEAST_BYTES, MOST_BYTES = 24, 64
+
+
+def key(secret: str) -> bytes:
+    """Return the signing key that a secret's text stands for; raises ValueError with what it must be."""
+    text = secret.strip().removeprefix(PREFIX)
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if not LEAST_BYTES <= len(raw) <= MOST_BYTES:
+        raise ValueError(
+            f"must be {LEAST_BYTES} to {MOST_BYTES} random bytes in base64: take `openssl rand -base64 32`"
+        )
+    return raw
+
+
+def headers(signing_key: bytes, message_id: str, seconds: int, body: bytes) -> dict[str, str]:
+    """Return the three headers of one attempt, made at that moment in seconds since 1970."""
+    signed = b".".join((message_id.encode(), str(seconds).encode(), body))
+    made = base64.b64encode(hmac.new(signing_key, signed, hashlib.sha256).digest()).decode()
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": f"v1,{made}",
+    }

@@ -1,0 +1,279 @@
+"""Decide what each Request asks of us: hear it, look at who speaks, and do it or say why not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.engine.dispatch import Deed, Outcome
+from bot.github import reactions, reads, reviews
+from bot.github.client import GitHub, Installation
+from bot.github.permissions import Permissions, Role
+from bot.github.reactions import DENIED, DONE, SEEN, UNCLEAR, Subject
+from bot.talk import commands, following, happenings, verbs
+from bot.talk.commands import Heard, Misread
+from bot.talk.thread import Said, Speaker, Thread
+from bot.talk.voice import Voice
+from bot.task.configured import Configured
+from storage import sessions, threads
+from storage.database import Database
+from storage.models import Request
+from storage.words import RequestKind
+
+log = structlog.get_logger(__name__)
+
+
+class Attendant:
+    """Understands Requests, with GitHub at hand; what it decides is done in one transaction."""
+
+    def __init__(
+        self, *, database: Database, github: GitHub, permissions: Permissions, configured: Configured,
+        voice: Voice, app_id: str, cap_usd: Decimal,
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._github = github
+        self._permissions = permissions
+        self._configured = configured
+        self._voice = voice
+        self._app_id = app_id
+        self._cap_usd = cap_usd
+        self._kinds: Mapping[RequestKind, Callable[[Request], Awaitable[Deed]]] = {
+            RequestKind.COMMENT: self._comment,
+            RequestKind.REVIEW: self._review,
+            RequestKind.BUTTON: self._button,
+            RequestKind.CHECK_FAILED: self._check,
+            RequestKind.CONFIGURED: self._configuration,
+        }
+
+    async def consider(self, request: Request) -> Deed:
+        """Return what is to be done. Raises WorldFault when GitHub has to be asked and does not answer."""
+        if request.installation_id is None:
+            return _ignored("it came from no installation")
+        if request.kind is RequestKind.INSTALLATION:
+            return lambda session: happenings.installation(session, request)
+        if request.repository_id is None:
+            return _ignored("it names no repository")
+        if (plain := self._plain(request)) is not None:
+            return plain
+        return await self._kinds[request.kind](request)
+
+    async def tell(self, request: Request) -> None:
+        """Let the person hear what came of it."""
+        await self._voice.tell(request)
+
+    def _plain(self, request: Request) -> Deed | None:
+        """Return what is done about a Request for which nobody need be asked."""
+        deeds: Mapping[RequestKind, Deed] = {
+            RequestKind.RUN: lambda session: happenings.label_added(session, request, self._cap_usd),
+            RequestKind.STOP: lambda session: happenings.stopped(session, request),
+            RequestKind.PULL_CLOSED: lambda session: happenings.pull_closed(session, request),
+            RequestKind.PULL_REOPENED: lambda session: happenings.pull_reopened(session, request),
+            RequestKind.REPOSITORY: lambda session: happenings.repository(session, request),
+            RequestKind.EDITED: lambda session: happenings.edited(session, request),
+        }
+        threaded = request.kind is RequestKind.REPOSITORY or request.issue_number is not None
+        if request.kind in deeds and not threaded:
+            return _ignored("it names no thread")
+        return deeds.get(request.kind)
+
+    async def _comment(self, request: Request) -> Deed:
+        installation = self._installation(request)
+        identity = await installation.identity()
+        if request.text.get("via_app") == identity.app_id:
+            return _ignored("we wrote it")
+        heard = await asyncio.to_thread(commands.read, str(request.text.get("body") or ""), identity.slug)
+        if not heard.commands and not heard.guidance:
+            return _only_heard(request)
+        await self._seen(request)
+        speaker = await self._speaker(request)
+
+        async def deed(session: AsyncSession) -> Outcome:
+            await threads.heard(session, request.repository_id or 0, request.issue_number or 0)
+            return await self._obey(session, request, speaker, heard)
+
+        return deed
+
+    async def _obey(self, session: AsyncSession, request: Request, speaker: Speaker, heard: Heard) -> Outcome:
+        """Do one after the other; a later command sees what an earlier one did."""
+        said: list[tuple[str, Said]] = []
+        for command in heard.commands:
+            thread = await Thread.read(session, request, speaker, self._cap_usd)
+            if isinstance(command, Misread):
+                said.append((command.line, _misread(command)))
+            else:
+                said.append((command.line, await verbs.obey(thread, command)))
+        if heard.guidance:
+            thread = await Thread.read(session, request, speaker, self._cap_usd)
+            said.append(("", await following.guidance(thread, heard.guidance)))
+        return _answer(request, said, heard.left_out)
+
+    async def _review(self, request: Request) -> Deed:
+        installation = self._installation(request)
+        identity = await installation.identity()
+        found = await self._review_with_comments(installation, request)
+        wanted = found["state"] == "changes_requested" or await asyncio.to_thread(
+            _mentioned, found, identity.slug
+        )
+        if not wanted:
+            return _only_heard(request)
+        async with self._database.reading() as reading:
+            owner = await sessions.of_thread(
+                reading, request.repository_id or 0, int(request.issue_number or 0)
+            )
+        if owner is None or owner.pull_request != request.issue_number:
+            return _only_heard(request)
+        request.text = {**request.text, "is_pull": True, "comments": found["comments"]}
+        await self._seen(request)
+        speaker = await self._speaker(request)
+
+        async def deed(session: AsyncSession) -> Outcome:
+            await threads.heard(session, request.repository_id or 0, request.issue_number or 0)
+            thread = await Thread.read(session, request, speaker, self._cap_usd)
+            return _answer(request, [("", await following.review(thread, found))])
+
+        return deed
+
+    async def _review_with_comments(self, installation: Installation, request: Request) -> dict[str, Any]:
+        """Return the review as it was submitted, and its inline comments, which come in no one delivery."""
+        text, number = request.text, int(request.issue_number or 0)
+        found = {
+            "id": text.get("review_id"), "author": request.actor, "state": text.get("state"),
+            "body": text.get("body") or "", "comments": list(text.get("comments") or []),
+        }  # fmt: skip
+        if text.get("review_id") is not None:
+            read = await reviews.read(installation, request.repository, number, int(text["review_id"]))
+            if read is not None:
+                found["comments"] = read.comments or found["comments"]
+                if str(text.get("event", "")).startswith("pull_request_review_comment"):
+                    found["state"], found["body"] = read.state, read.body
+        return found
+
+    async def _button(self, request: Request) -> Deed:
+        text = request.text
+        if text.get("app_id") is not None and str(text["app_id"]) != self._app_id:
+            return _ignored("it is another App's check")
+        async with self._database.reading() as reading:
+            owner = await sessions.of_head(
+                reading, request.repository_id or 0, str(text.get("head_sha") or "")
+            )
+        if owner is None:
+            return _ignored("no session has this head")
+        request.issue_number = owner.pull_request or owner.issue_number
+        request.text = {**text, "is_pull": owner.pull_request is not None}
+        speaker = await self._speaker(request)
+
+        async def deed(session: AsyncSession) -> Outcome:
+            thread = await Thread.read(session, request, speaker, self._cap_usd)
+            return _answer(request, [("", await following.button(thread))])
+
+        return deed
+
+    async def _check(self, request: Request) -> Deed:
+        text = request.text
+        if str(text.get("app_id")) == self._app_id:
+            return _ignored("it is our own check")
+        async with self._database.reading() as reading:
+            owner = await sessions.of_head(
+                reading, request.repository_id or 0, str(text.get("head_sha") or "")
+            )
+        if owner is None or owner.pull_request is None:
+            return _ignored("it is not about a head of ours")
+        configuration = await self._configured.kept(request.repository_id or 0)
+        if configuration is None or not configuration.follow_ci:
+            return _ignored("follow_ci is off")
+        request.issue_number = owner.pull_request
+        request.text = {**text, "is_pull": True}
+        speaker = Speaker("", None, Role.NONE)
+
+        async def deed(session: AsyncSession) -> Outcome:
+            thread = await Thread.read(session, request, speaker, self._cap_usd)
+            pushed = [task for task in thread.history if task.head_sha]
+            if not pushed or pushed[0].head_sha != text.get("head_sha"):
+                return Outcome("ignored: not the newest head")
+            return _answer(request, [("", await following.check_failed(thread, pushed[0]))])
+
+        return deed
+
+    async def _configuration(self, request: Request) -> Deed:
+        installation = self._installation(request)
+        repository = await reads.repository(installation, request.repository)
+        _, complaint = await self._configured.read(installation, repository)
+
+        async def deed(session: AsyncSession) -> Outcome:
+            del session
+            return Outcome(
+                f"configuration not taken over: {complaint}" if complaint else "configuration read"
+            )
+
+        return deed
+
+    async def _seen(self, request: Request) -> None:
+        """Answer with 👀 before anything else."""
+        subject = Subject(**verbs.subject_of(request))
+        await reactions.ensure_reaction(self._installation(request), request.repository, subject, SEEN)
+
+    async def _speaker(self, request: Request) -> Speaker:
+        installation, login = self._installation(request), request.actor or ""
+        role = await self._permissions.role(installation, request.repository, login, user_id=request.actor_id)
+        configuration = await self._configured.for_speaking(
+            installation, request.repository_id or 0, request.repository
+        )
+        return Speaker(login, request.actor_id, role, configuration.allow)
+
+    def _installation(self, request: Request) -> Installation:
+        assert request.installation_id is not None  # noqa: S101  # `consider` looked
+        return self._github.for_installation(request.installation_id)
+
+
+def _ignored(why: str) -> Deed:
+    async def deed(session: AsyncSession) -> Outcome:
+        del session
+        return Outcome(f"ignored: {why}")
+
+    return deed
+
+
+def _only_heard(request: Request) -> Deed:
+    """Count what we may say anew: a person spoke in the thread, though not to us."""
+
+    async def deed(session: AsyncSession) -> Outcome:
+        await threads.heard(session, request.repository_id or 0, request.issue_number or 0)
+        return Outcome("ignored: not for us")
+
+    return deed
+
+
+def _mentioned(found: Mapping[str, Any], slug: str) -> bool:
+    texts = [found["body"], *(comment.get("body") or "" for comment in found["comments"])]
+    return any(commands.read(str(text), slug).mentioned for text in texts)
+
+
+def _misread(command: Misread) -> Said:
+    facts = {
+        "unknown": command.unknown, "suggestion": command.suggestion,
+        "allowed": list(command.allowed), "word": command.word,
+    }  # fmt: skip
+    return Said(f"not understood: {command.unknown[:50]}", UNCLEAR, f"unknown_{command.kind}", facts)
+
+
+def _answer(request: Request, said: list[tuple[str, Said]], left_out: int = 0) -> Outcome:
+    """Put together what one person hears: one reaction, one comment at most."""
+    parts = [{"say": one.say, "line": line, **one.facts} for line, one in said if one.say]
+    if left_out:
+        parts.append({"say": "too_many", "line": "", "left_out": left_out})
+    reactions_ = [one.reaction for _, one in said]
+    reaction = next((worst for worst in (DENIED, UNCLEAR) if worst in reactions_), None)
+    if reaction is None and None not in reactions_:
+        reaction = DONE
+    answer = {
+        "reaction": reaction,
+        "subject": verbs.subject_of(request),
+        "parts": parts,
+        "op": f"re-{request.id}",
+        "refresh": next((one.refresh for _, one in said if one.refresh), None),
+        "number": request.issue_number,
+    }
+    return Outcome("; ".join(one.outcome for _, one in said), answer)

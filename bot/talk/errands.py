@@ -1,0 +1,96 @@
+"""Begin tasks: what each of them carries, and what joins one that waits instead of beginning another."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.talk.thread import Thread
+from storage import events, sessions, tasks
+from storage.models import Request, Session, Task
+from storage.words import TaskKind, TaskState
+
+# What a task keeps of the one before it in its session: the words that it was asked for with.
+_KEPT = ("title", "body", "author", "updated_at")
+
+
+async def open_session(session: AsyncSession, request: Request, number: int) -> Session:
+    """Open a session for an issue (IntegrityError when it has an open one)."""
+    return await sessions.open_for(
+        session,
+        repository=request.repository,
+        repository_id=request.repository_id,
+        installation_id=request.installation_id,
+        issue_number=number,
+    )
+
+
+async def begin(
+    thread: Thread,
+    kind: TaskKind,
+    owner: Session,
+    trigger: Mapping[str, Any],
+    options: Mapping[str, str] | None = None,
+) -> Task:
+    """Add a task to a session, in the name of whoever speaks; `options` are a command's, as it was typed."""
+    request = thread.request
+    wished = Decimal((options or {}).get("budget") or thread.cap_usd)
+    return await tasks.create(
+        thread.session,
+        owner,
+        kind=kind,
+        description=str(trigger.get("title") or ""),
+        trigger={**trigger, "options": dict(options or {}), "thread": request.issue_number},
+        budget_usd=min(wished, thread.cap_usd),
+        request_id=request.id,
+        requester_id=thread.speaker.id,
+        requester=thread.speaker.login,
+    )
+
+
+async def follow_up(
+    thread: Thread,
+    origin: str,
+    what: Mapping[str, Any],
+    kind: TaskKind = TaskKind.FOLLOW_UP,
+    options: Mapping[str, str] | None = None,
+) -> Task:
+    """Begin a follow-up of the session's last task, or let the one that waits take it in too.
+
+    `origin` is review, guidance, ci, retry, test or button; `what` maps a name to the list of what was said.
+    """
+    waiting = next((task for task in thread.unfinished if task.status is TaskState.PENDING), None)
+    joins = waiting is not None and TaskKind.RETEST not in {waiting.kind, kind}
+    if waiting is not None and joins and await _join(thread.session, waiting, what):
+        return waiting
+    assert thread.owner is not None  # noqa: S101  # the caller looked
+    if thread.owner.ended_at is not None:
+        await sessions.reopen(thread.session, thread.owner.id)
+    trigger = {**carried(thread.latest), "origin": origin, **what}
+    return await begin(thread, kind, thread.owner, trigger, options)
+
+
+def carried(last: Task | None) -> dict[str, Any]:
+    """Return what a session's next task takes over from its last: the issue as it was asked for."""
+    return {name: last.trigger[name] for name in _KEPT if name in last.trigger} if last is not None else {}
+
+
+async def _join(session: AsyncSession, task: Task, what: Mapping[str, Any]) -> bool:
+    """Add what was said to a task that waits; False when it has begun meanwhile."""
+    row = await session.get_one(Task, task.id, populate_existing=True, with_for_update=True)
+    if row.status is not TaskState.PENDING:
+        return False
+    more = {
+        name: [*row.trigger.get(name, []), *said] for name, said in what.items() if isinstance(said, list)
+    }
+    await tasks.change(session, task.id, trigger={**row.trigger, **more})
+    await events.note(session, task.id, "more was asked for while it waits")
+    return True
+
+
+async def tell(session: AsyncSession, task: Task, word: Mapping[str, Any]) -> None:
+    """Let a person's word become the task's next user turn; its worker takes it in between two steps."""
+    facts = (await tasks.get(session, task.id)).facts
+    await tasks.set_facts(session, task.id, words=[*(facts.get("words") or []), dict(word)])
+    await events.note(session, task.id, f"@{word['author']} said something; it comes next")

@@ -1,0 +1,88 @@
+"""Turn guidance, reviews, buttons and failing checks into the next user turn or the next task."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.talk import errands, verbs
+from bot.talk.commands import Command
+from bot.talk.thread import Said, Thread
+from storage import events, tasks
+from storage.models import Task
+from storage.words import TaskKind, TaskState
+
+MOST_CI_FOLLOW_UPS = 3  # per pull request (issue: "at most three")
+
+
+async def guidance(thread: Thread, text: str) -> Said:
+    """Let free text reach the task at work, else begin a follow-up of the last one."""
+    if thread.owner is None or not thread.history:
+        return Said("no session", "confused", "no_session", {"issue": None, "pull": None})
+    if not thread.speaker.may("steer"):
+        return thread.denied("steer", "guidance")
+    word = {
+        "author": thread.speaker.login,
+        "author_id": thread.speaker.id,
+        "text": text,
+        "comment_id": thread.request.text.get("comment_id"),
+        "where": _where(thread),
+    }
+    talking = [task for task in thread.unfinished if task.kind is not TaskKind.RETEST]
+    if talking:
+        await errands.tell(thread.session, talking[0], word)
+        return Said(f"guidance for task {talking[0].id}", None, refresh=thread.owner.id)
+    if over := thread.over():
+        return over
+    what = {"guidance": [word], "subject": verbs.subject_of(thread.request)}
+    task = await errands.follow_up(thread, "guidance", what, _kind(thread))
+    return Said(f"task {task.id}", None)
+
+
+async def review(thread: Thread, found: Mapping[str, Any]) -> Said:
+    """Let a review become one follow-up with all its inline comments, or join the one that waits."""
+    if thread.owner is None or thread.owner.pull_request != thread.request.issue_number:
+        return Said("not a pull request of ours", None, "not_ours")
+    if not thread.speaker.may("steer"):
+        return thread.denied("steer", "review")
+    if over := thread.over():
+        return over
+    what = {"reviews": [dict(found)], "subject": verbs.subject_of(thread.request)}
+    task = await errands.follow_up(thread, "review", what)
+    return Said(f"task {task.id}", None)
+
+
+async def button(thread: Thread) -> Said:
+    """Do what a button of our check run says: run the tests again, or try the whole task once more."""
+    wished = str(thread.request.text.get("identifier") or "test")
+    word = wished if wished in {"retry", "stop"} else "test"
+    return await verbs.obey(thread, Command(word, {}, ""))
+
+
+async def check_failed(thread: Thread, head: Task) -> Said:
+    """Let a failing check of the repository's own CI become evidence for one follow-up."""
+    ci = [task for task in thread.history if task.trigger.get("origin") == "ci"]
+    check = {
+        key: thread.request.text.get(key)
+        for key in ("name", "conclusion", "title", "summary", "text", "details_url")
+    }
+    if thread.owner is None or thread.owner.ended_at is not None:
+        return Said("ignored: the session has ended", None)
+    waiting = [task for task in ci if task.status is TaskState.PENDING]
+    if thread.unfinished and not waiting:
+        return Said("ignored: another head is being made", None)
+    if len(ci) - len(waiting) >= MOST_CI_FOLLOW_UPS:
+        await events.note(
+            thread.session, head.id, f"check {check['name']!r} fails; three follow-ups were made"
+        )
+        return Said("ignored: three follow-ups were made", None, refresh=thread.owner.id)
+    task = await errands.follow_up(thread, "ci", {"checks": [check]})
+    await tasks.change(thread.session, task.id, requester=head.requester, requester_id=head.requester_id)
+    return Said(f"task {task.id}", None)
+
+
+def _kind(thread: Thread) -> TaskKind:
+    return TaskKind.FOLLOW_UP if thread.owner is not None and thread.owner.branch else TaskKind.IMPLEMENT
+
+
+def _where(thread: Thread) -> str:
+    kind = "pull request" if thread.is_pull else "issue"
+    return f"{kind} #{thread.request.issue_number}"

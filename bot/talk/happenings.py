@@ -1,0 +1,172 @@
+"""Follow what happens to issues, pull requests, repositories and installations; nobody is spoken to here."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.engine.dispatch import Outcome
+from storage import events, repositories, requests, sessions, tasks, threads
+from storage.models import Request, Session
+from storage.words import Reason, TaskKind
+
+# What no task survives, and the words for its person.
+_ENDS = {
+    "repository.archived": "the repository was archived",
+    "repository.deleted": "the repository was deleted",
+    "installation_repositories.removed": "the repository was taken from the App's installation",
+    "installation.deleted": "the App was uninstalled",
+    "installation.suspend": "the App's installation was suspended",
+}
+
+
+async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal) -> Outcome:
+    """Open a session for the issue and begin its task, unless one goes on."""
+    assert request.repository_id is not None  # noqa: S101  # the attendant looked
+    assert request.issue_number is not None  # noqa: S101
+    await threads.heard(session, request.repository_id, request.issue_number)
+    current = await sessions.find_open(session, request.repository_id, request.issue_number)
+    if current is not None:
+        unfinished = await tasks.unfinished_of(session, current.id)
+        if unfinished:
+            return Outcome(f"absorbed by task {unfinished[0].id}")
+        await sessions.end(session, current.id)
+    owner = await sessions.open_for(
+        session,
+        repository=request.repository,
+        repository_id=request.repository_id,
+        installation_id=request.installation_id,
+        issue_number=request.issue_number,
+    )
+    task = await tasks.create(
+        session,
+        owner,
+        kind=TaskKind.IMPLEMENT,
+        description=str(request.text.get("title", "")),
+        trigger={**request.text, "origin": "label", "thread": request.issue_number},
+        budget_usd=cap_usd,
+        request_id=request.id,
+        requester_id=request.actor_id,
+        requester=request.actor,
+    )
+    return Outcome(f"task {task.id}")
+
+
+_STOPS = {
+    "issues.closed": "closed the issue",
+    "issues.deleted": "deleted the issue",
+    "issues.transferred": "transferred the issue",
+}
+
+
+async def stopped(session: AsyncSession, request: Request) -> Outcome:
+    """Stop what goes on for an issue whose label was taken away, or which is gone."""
+    current = await _session_of(session, request)
+    if current is None:
+        return Outcome("nothing to stop")
+    event = str(request.text.get("event"))
+    what = _STOPS.get(event, "removed the label")
+    ended = await tasks.want_cancel(session, current.id, f"@{request.actor} {what}")
+    if ended or event in _STOPS:
+        await sessions.end(session, current.id)
+    return Outcome(f"stopping {len(ended)} task(s)")
+
+
+async def _session_of(session: AsyncSession, request: Request) -> Session | None:
+    if request.repository_id is None or request.issue_number is None:
+        return None
+    return await sessions.find_open(session, request.repository_id, request.issue_number)
+
+
+async def pull_closed(session: AsyncSession, request: Request) -> Outcome:
+    """End the session of a pull request of ours: merged is the good end, closed means stop."""
+    owner = await _owner(session, request)
+    if owner is None:
+        return Outcome("ignored: not a pull request of ours")
+    merged = bool(request.text.get("merged"))
+    what = "merged" if merged else "closed"
+    await tasks.want_cancel(session, owner.id, f"@{request.actor} {what} the pull request")
+    await sessions.change(session, owner.id, pull_state=what)
+    await sessions.end(session, owner.id)
+    if task := await _newest(session, owner):
+        await events.note(session, task, f"@{request.actor} {what} the pull request")
+    return Outcome(f"pull request {what}", {"refresh": owner.id})
+
+
+async def pull_reopened(session: AsyncSession, request: Request) -> Outcome:
+    """Let a session go on whose pull request a person opened again, unless the issue has another by now."""
+    owner = await _owner(session, request)
+    if owner is None:
+        return Outcome("ignored: not a pull request of ours")
+    await sessions.change(session, owner.id, pull_state="open")
+    try:
+        async with session.begin_nested():
+            await sessions.reopen(session, owner.id)
+    except IntegrityError:
+        return Outcome("ignored: the issue has another session")
+    return Outcome("session goes on", {"refresh": owner.id})
+
+
+async def _owner(session: AsyncSession, request: Request) -> Session | None:
+    if request.repository_id is None or request.issue_number is None:
+        return None
+    owner = await sessions.of_thread(session, request.repository_id, request.issue_number)
+    return owner if owner is not None and owner.pull_request == request.issue_number else None
+
+
+async def _newest(session: AsyncSession, owner: Session) -> str | None:
+    found = await tasks.of_session(session, owner.id)
+    return found[0].id if found else None
+
+
+async def repository(session: AsyncSession, request: Request) -> Outcome:
+    """Go along with another name; end what can't go on, with the reason named."""
+    event = str(request.text.get("event"))
+    assert request.repository_id is not None  # noqa: S101  # the attendant looked
+    if event in {"repository.renamed", "repository.transferred"}:
+        for owner in await sessions.open_in(session, [request.repository_id]):
+            await sessions.change(session, owner.id, repository=request.repository)
+        await repositories.rename(session, request.repository_id, request.repository)
+        return Outcome("renamed")
+    return await _end_all(session, await sessions.open_in(session, [request.repository_id]), event)
+
+
+async def installation(session: AsyncSession, request: Request) -> Outcome:
+    """End what can't go on without the installation."""
+    found = await sessions.open_in(session, [], installation_id=request.installation_id)
+    return await _end_all(session, found, str(request.text.get("event")))
+
+
+async def _end_all(session: AsyncSession, owners: Sequence[Session], event: str) -> Outcome:
+    if event not in _ENDS:
+        return Outcome("noted")
+    count = 0
+    for owner in owners:
+        count += len(await tasks.want_cancel(session, owner.id, _ENDS[event], as_=Reason.BLOCKED))
+    return Outcome(f"blocking {count} task(s)")
+
+
+async def edited(session: AsyncSession, request: Request) -> Outcome:
+    """Say that a later edit is ignored: of the issue in its status, of a comment that acted in an answer."""
+    assert request.repository_id is not None  # noqa: S101  # the attendant looked
+    number = int(request.issue_number or 0)
+    await threads.heard(session, request.repository_id, number)
+    comment = request.text.get("comment_id")
+    if comment is None:
+        owner = await sessions.find_open(session, request.repository_id, number)
+        unfinished = await tasks.unfinished_of(session, owner.id) if owner is not None else []
+        if owner is None or not unfinished:
+            return Outcome("ignored: nothing goes on")
+        what = "edited the issue; the task goes by the text as it was (a comment reaches it)"
+        await events.note(session, unfinished[0].id, f"@{request.actor} {what}")
+        return Outcome("edit noted", {"refresh": owner.id})
+    from_it = await _acted_on(session, request.repository_id, int(comment))
+    if not from_it:
+        return Outcome("ignored: the comment had asked for nothing")
+    return Outcome("edit ignored", {"parts": [{"say": "edit_ignored"}], "op": f"edited-{comment}"})
+
+
+async def _acted_on(session: AsyncSession, repository_id: int, comment: int) -> bool:
+    earlier = await requests.of_cause(session, f"comment:{repository_id}:{comment}")
+    return earlier is not None and earlier.answer is not None

@@ -1,0 +1,116 @@
+"""Hold what is known of one thread when someone speaks in it: its session, its tasks, the speaker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Self
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.github.permissions import Role
+from bot.github.reactions import DENIED, DONE, UNCLEAR
+from bot.task.configuration import Allow
+from storage import sessions, tasks
+from storage.models import Request, Session, Task
+from storage.words import ENDED, TaskState
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Who speaks, with the role that GitHub gives them here and the least roles that the repository asks."""
+
+    login: str
+    id: int | None
+    role: Role
+    allow: Allow = field(default_factory=Allow)
+
+    def needs(self, key: str) -> Role:
+        """Return the least role for `run` or `steer`."""
+        return Role.named(getattr(self.allow, key)) or Role.WRITE
+
+    def may(self, key: str) -> bool:
+        """Whether their role is enough for `run` or `steer`."""
+        return self.role >= self.needs(key)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came of one thing said: our reaction (None leaves 👀 there) and the sentence to answer with."""
+
+    outcome: str
+    reaction: str | None = DONE
+    say: str = ""  # names a sentence; empty: the reaction says it all
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    refresh: str | None = None  # the session whose status comment is to say what is, at once
+
+
+class Thread:
+    """One issue or pull request as it stands in this transaction."""
+
+    def __init__(
+        self, session: AsyncSession, request: Request, speaker: Speaker, owner: Session | None,
+        history: list[Task], cap_usd: Decimal,
+    ) -> None:  # fmt: skip
+        self.session = session
+        self.request = request
+        self.speaker = speaker
+        self.owner = owner
+        self.history = history
+        self.cap_usd = cap_usd
+
+    @classmethod
+    async def read(cls, session: AsyncSession, request: Request, speaker: Speaker, cap_usd: Decimal) -> Self:
+        """Look at the thread that the request is about; its tasks come newest first."""
+        assert request.repository_id is not None  # noqa: S101  # asked for in a repository
+        owner = await sessions.of_thread(session, request.repository_id, request.issue_number or 0)
+        history = await tasks.of_session(session, owner.id) if owner is not None else []
+        return cls(session, request, speaker, owner, history, cap_usd)
+
+    @property
+    def unfinished(self) -> list[Task]:
+        """The tasks that have not ended, the one at work first."""
+        found = [task for task in self.history if task.status not in ENDED]
+        return sorted(found, key=lambda task: (task.status is TaskState.PENDING, task.created_at))
+
+    @property
+    def latest(self) -> Task | None:
+        """The newest task, ended or not."""
+        return self.history[0] if self.history else None
+
+    @property
+    def is_pull(self) -> bool:
+        """Whether it is a pull request that is spoken in."""
+        return bool(self.request.text.get("is_pull"))
+
+    def asked_by_speaker(self) -> bool:
+        """Whether the speaker asked for the work that goes on; they may always stop, pause and resume it."""
+        return any(task.requester_id == self.speaker.id is not None for task in self.unfinished)
+
+    def over(self) -> Said | None:
+        """Return what to say when the session's pull request is merged or closed."""
+        state = self.owner.pull_state if self.owner is not None else None
+        if state in {"merged", "closed"}:
+            return Said(f"pull request {state}", UNCLEAR, state, self.facts())
+        return None
+
+    def denied(self, key: str, what: str) -> Said:
+        """Refuse: the needed and the actual role are said once per person and thread."""
+        needs, has = self.speaker.needs(key), self.speaker.role
+        facts = {"needs": needs.name.lower(), "has": has.name.lower(), "key": key, "what": what}
+        return Said(f"refused: {what}", DENIED, "refused", facts)
+
+    def unable(self, say: str) -> Said:
+        """Say that there is nothing to do it to, and what is the case instead."""
+        return Said(say.replace("_", " "), DONE, say, self.facts())
+
+    def facts(self) -> dict[str, Any]:
+        """Return how things stand here, as the answer's words need it."""
+        task = self.unfinished[0] if self.unfinished else self.latest
+        return {
+            "session": self.owner.id if self.owner is not None else None,
+            "issue": self.owner.issue_number if self.owner is not None else None,
+            "pull": self.owner.pull_request if self.owner is not None else None,
+            "status": str(task.status) if task is not None else None,
+            "reason": str(task.reason) if task is not None and task.reason else None,
+            "paused_by": str(task.paused_by) if task is not None and task.paused_by else None,
+        }

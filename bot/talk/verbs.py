@@ -1,0 +1,184 @@
+"""Do what a command says, in one transaction, whatever state its thread is in; say what came of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from bot.claude import prices
+from bot.errors import Blocked
+from bot.github.reactions import UNCLEAR
+from bot.talk import errands
+from bot.talk.commands import Command
+from bot.talk.thread import Said, Thread
+from storage import sessions, tasks
+from storage.models import Request, Task
+from storage.words import PausedBy, TaskKind
+
+STARTED = None  # 👀 stays until the task has ended
+
+
+async def obey(thread: Thread, command: Command) -> Said:
+    """Do the command; refuses it when the speaker's role is too low."""
+    key = NEEDS.get(command.word)
+    always = command.word in ALWAYS_FOR_REQUESTER and thread.asked_by_speaker()
+    if key is not None and not always and not thread.speaker.may(key):
+        return thread.denied(key, command.word)
+    return await VERBS[command.word](thread, command)
+
+
+async def run(thread: Thread, command: Command) -> Said:
+    """Start a session, as the label does."""
+    if thread.is_pull:
+        return _unclear("run_on_pull", thread)
+    if thread.unfinished:
+        return Said("already at work", say="already", facts=thread.facts())
+    if refused := _refused_options(thread, command):
+        return refused
+    text = thread.request.text
+    if thread.owner is not None and thread.owner.ended_at is None:
+        await sessions.end(thread.session, thread.owner.id)
+    owner = await errands.open_session(thread.session, thread.request, int(thread.request.issue_number or 0))
+    asked = {"title": text.get("title") or "", "body": text.get("issue_body") or ""}
+    trigger = {
+        **asked,
+        "author": text.get("issue_author"),
+        "origin": "command",
+        "subject": subject_of(thread.request),
+    }
+    task = await errands.begin(thread, TaskKind.IMPLEMENT, owner, trigger, command.options)
+    return Said(f"task {task.id}", STARTED)
+
+
+async def stop(thread: Thread, command: Command) -> Said:
+    """End what goes on; the conversation and the branch stay."""
+    del command
+    if thread.owner is None or not thread.unfinished:
+        return thread.unable("nothing_to_stop")
+    await tasks.want_cancel(
+        thread.session, thread.owner.id, f"@{thread.speaker.login} asked for it by `/journeyman stop`"
+    )
+    return Said("stopping", refresh=thread.owner.id)
+
+
+async def pause(thread: Thread, command: Command) -> Said:
+    """Let the task rest after its present step."""
+    del command
+    if not thread.unfinished or thread.owner is None:
+        return thread.unable("nothing_to_pause")
+    await tasks.want_pause(thread.session, thread.unfinished[0].id, thread.speaker.login)
+    return Said("pausing", refresh=thread.owner.id)
+
+
+async def resume(thread: Thread, command: Command) -> Said:
+    """Let a task that rests go on."""
+    del command
+    resting = [task for task in thread.unfinished if task.pause_wanted or task.paused_by is PausedBy.PERSON]
+    if not resting or thread.owner is None:
+        return thread.unable("nothing_to_resume")
+    await tasks.resume(thread.session, resting[0].id, thread.speaker.login)
+    return Said("resuming", refresh=thread.owner.id)
+
+
+async def retry(thread: Thread, command: Command) -> Said:
+    """Try once more in the same session: from the plan, the code that there is, or the tests alone."""
+    if thread.unfinished:
+        return Said("busy", say="already", facts=thread.facts())
+    last = thread.latest
+    if last is None or thread.owner is None:
+        return thread.unable("nothing_to_retry")
+    if over := thread.over() or _refused_options(thread, command):
+        return over
+    kind, problem = _kind_of_retry(thread, last, command.options.get("from"))
+    if problem:
+        return thread.unable(problem)
+    what = {"retry_of": last.id, "subject": subject_of(thread.request)}
+    task = await errands.follow_up(thread, "retry", what, kind, command.options)
+    return Said(f"task {task.id}", STARTED)
+
+
+def _kind_of_retry(thread: Thread, last: Task, wanted: str | None) -> tuple[TaskKind, str]:
+    has_code = bool(thread.owner and thread.owner.branch) or bool(last.facts.get("kept_branch"))
+    if wanted == "tests":
+        return TaskKind.RETEST, "" if has_code else "nothing_to_test"
+    if wanted == "plan" or not has_code:
+        return TaskKind.IMPLEMENT, ""
+    return TaskKind.FOLLOW_UP, ""
+
+
+async def test(thread: Thread, command: Command) -> Said:
+    """Prove the head of the branch once more."""
+    del command
+    if any(task.kind is TaskKind.RETEST for task in thread.unfinished):
+        return Said("the tests run again already", STARTED)
+    if thread.unfinished:
+        return Said("busy", say="tests_come", facts=thread.facts())
+    if thread.owner is None or not thread.owner.branch or thread.latest is None:
+        return thread.unable("nothing_to_test")
+    if over := thread.over():
+        return over
+    task = await errands.follow_up(thread, "test", {"subject": subject_of(thread.request)}, TaskKind.RETEST)
+    return Said(f"task {task.id}", STARTED)
+
+
+async def status(thread: Thread, command: Command) -> Said:
+    """Bring the status comment up to date."""
+    del command
+    if thread.owner is None or not thread.history:
+        return thread.unable("no_session")
+    return Said("status shown", refresh=thread.owner.id)
+
+
+async def config(thread: Thread, command: Command) -> Said:
+    """Show the configuration in force."""
+    del thread, command
+    return Said("configuration shown", say="config")
+
+
+async def help_(thread: Thread, command: Command) -> Said:
+    """Show the commands."""
+    del thread, command
+    return Said("help shown", say="help")
+
+
+def subject_of(request: Request) -> dict[str, Any]:
+    """Name what was said, for the reaction that it will carry."""
+    text = request.text
+    if text.get("comment_id"):
+        return {"kind": "comment", "id": text["comment_id"]}
+    if comments := text.get("comments"):
+        return {"kind": "review_comment", "id": comments[0]["id"]}
+    return {"kind": "issue", "id": request.issue_number}
+
+
+def _refused_options(thread: Thread, command: Command) -> Said | None:
+    """Refuse a model that can't be capped, and a budget above what the host allows."""
+    if model := command.options.get("model"):
+        try:
+            prices.tariff(model)
+        except Blocked as problem:
+            return Said("model refused", UNCLEAR, "option_refused", {"why": str(problem)})
+    wished = command.options.get("budget")
+    if wished is not None and float(wished) > float(thread.cap_usd):
+        why = f"the host allows ${thread.cap_usd:.2f} a task; ask for that or less"
+        return Said("budget refused", UNCLEAR, "option_refused", {"why": why})
+    return None
+
+
+def _unclear(say: str, thread: Thread) -> Said:
+    return Said(say.replace("_", " "), UNCLEAR, say, thread.facts())
+
+
+Verb = Callable[[Thread, Command], Awaitable[Said]]
+VERBS: Mapping[str, Verb] = {
+    "run": run,
+    "stop": stop,
+    "pause": pause,
+    "resume": resume,
+    "retry": retry,
+    "test": test,
+    "status": status,
+    "config": config,
+    "help": help_,
+}
+# "`run retry config stop pause resume` need the `run` role, `test` … the `steer` role" (contract, section 6)
+NEEDS = dict.fromkeys(("run", "retry", "config", "stop", "pause", "resume"), "run") | {"test": "steer"}
+ALWAYS_FOR_REQUESTER = frozenset({"stop", "pause", "resume"})
