@@ -97,8 +97,9 @@ def read(environ: Mapping[str, str]) -> tuple[Settings, list[Finding], set[str]]
             configured = settings.from_environment(left, required=())
             break
         except SettingsError as problem:
-            found.append(findings.wrong("settings", str(problem)))
             named = _named(str(problem))
+            if not named & refused:  # else it only misses what was refused before
+                found.append(findings.wrong("settings", str(problem)))
             refused |= named
             if not named & set(left):  # a sentence that names none of them: nothing more can be learnt
                 break

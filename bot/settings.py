@@ -1,19 +1,13 @@
 """Read the environment once and refuse what is wrong, naming the variable and the fix."""
 
-import base64
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
+from bot import values
 from bot.errors import UserFault
 
 
@@ -57,7 +51,7 @@ class Settings:
     api_tokens: tuple[str, ...] = field(default=(), repr=False)
     project_roots: tuple[str, ...] = ()
     public_url: str | None = None
-    notify_url: str | None = None
+    notify_url: str | None = field(default=None, repr=False)
     notify_secret: str | None = field(default=None, repr=False)
     retention_days: int = 90
     cache_gb: float = 20
@@ -77,135 +71,47 @@ class Settings:
         return tuple(value for value in held if value)
 
 
-Parser = Callable[[str], Any]
-
-
-def _text(value: str) -> str:
-    return value.strip()
-
-
-def _whole(least: int, most: int = 10**9) -> Parser:
-    def parse(value: str) -> int:
-        number = int(value)
-        if not least <= number <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return number
-
-    return parse
-
-
-def _above_zero(unit: str) -> Parser:
-    def parse(value: str) -> float:
-        number = float(value)
-        if not 0 < number < 10**7:
-            raise ValueError(f"must be a number of {unit} above 0")
-        return number
-
-    return parse
-
-
-def _dollars(value: str) -> Decimal:
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("must be an amount in USD, as 5.00") from None
-    if not (number.is_finite() and number > 0):
-        raise ValueError("must be an amount above 0")
-    return number
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise ValueError("must be an http:// or https:// address")
-    return value.strip().rstrip("/")
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _one_of(*words: str) -> Parser:
-    def parse(value: str) -> str:
-        if value.lower() not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
-        return value.lower()
-
-    return parse
-
-
-def _flag(value: str) -> bool:
-    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
-
-
-def _path(value: str) -> str:
-    if not value.startswith("/") or "?" in value or "#" in value:
-        raise ValueError("must be a path that begins with /")
-    return value
-
-
-def _pem(value: str) -> str:
-    """Accept what Probot accepts: real or literal newlines, CRLF, or base64 of the whole file."""
-    text = value.strip()
-    try:
-        if "-----BEGIN" not in text:
-            text = base64.b64decode("".join(text.split()), validate=True).decode()
-        text = text.replace("\\n", "\n").replace("\r\n", "\n").strip() + "\n"
-        is_rsa = isinstance(serialization.load_pem_private_key(text.encode(), password=None), RSAPrivateKey)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it wants a password
-        is_rsa = False
-    if not is_rsa:  # what GitHub gives, and what RS256 needs
-        raise ValueError("must be the App's RSA private key as GitHub gave it: PEM, or base64 of that")
-    return text
-
-
-def _rate(value: str) -> str:
-    if not re.fullmatch(r"[1-9]\d{0,8}/(s|min|h)", value.strip()):
-        raise ValueError("must be a number of requests per s, min or h, as 60/min")
-    return value.strip()
-
-
 # variable → (field, how to read it)
-VARIABLES: dict[str, tuple[str, Parser]] = {
-    "APP_ID": ("app_id", lambda value: str(_whole(1, 10**15)(value))),
-    "PRIVATE_KEY": ("private_key", _pem),
-    "WEBHOOK_SECRET": ("webhook_secrets", _list),
-    "ANTHROPIC_API_KEY": ("anthropic_api_key", _text),
-    "ANTHROPIC_BASE_URL": ("anthropic_base_url", _url),
-    "GITHUB_API_URL": ("github_api_url", _url),
-    "GITHUB_GRAPHQL_URL": ("github_graphql_url", _url),
-    "GITHUB_SERVER_URL": ("github_server_url", _url),
-    "HOST": ("host", _text),
-    "PORT": ("port", _whole(0, 65_535)),
-    "WEBHOOK_PATH": ("webhook_path", _path),
-    "WEBHOOK_PROXY_URL": ("webhook_proxy_url", _url),
-    "DATABASE_URL": ("database_url", _text),
-    "LOG_LEVEL": ("log_level", _one_of("debug", "info", "warning", "error")),
-    "LOG_FORMAT": ("log_format", _one_of("json", "pretty")),
+VARIABLES: dict[str, tuple[str, values.Parser]] = {
+    "APP_ID": ("app_id", lambda value: str(values.whole(1, 10**15)(value))),
+    "PRIVATE_KEY": ("private_key", values.pem),
+    "WEBHOOK_SECRET": ("webhook_secrets", values.texts),
+    "ANTHROPIC_API_KEY": ("anthropic_api_key", values.text),
+    "ANTHROPIC_BASE_URL": ("anthropic_base_url", values.url),
+    "GITHUB_API_URL": ("github_api_url", values.url),
+    "GITHUB_GRAPHQL_URL": ("github_graphql_url", values.url),
+    "GITHUB_SERVER_URL": ("github_server_url", values.url),
+    "HOST": ("host", values.text),
+    "PORT": ("port", values.whole(0, 65_535)),
+    "WEBHOOK_PATH": ("webhook_path", values.path),
+    "WEBHOOK_PROXY_URL": ("webhook_proxy_url", values.url),
+    "DATABASE_URL": ("database_url", values.text),
+    "LOG_LEVEL": ("log_level", values.one_of("debug", "info", "warning", "error")),
+    "LOG_FORMAT": ("log_format", values.one_of("json", "pretty")),
     "JOURNEYMAN_DATA_DIR": ("data_dir", lambda value: Path(value).expanduser()),
-    "JOURNEYMAN_LABEL": ("label", _text),
-    "JOURNEYMAN_MODEL": ("model", _text),
-    "JOURNEYMAN_TEST_MODEL": ("test_model", _text),
-    "JOURNEYMAN_MAX_ITERATIONS": ("max_iterations", _whole(1)),
-    "JOURNEYMAN_MAX_STEPS": ("max_steps", _whole(1)),
-    "JOURNEYMAN_MAX_PAUSES": ("max_pauses", _whole(0)),
-    "JOURNEYMAN_TASK_BUDGET_USD": ("task_budget_usd", _dollars),
-    "JOURNEYMAN_REPOSITORY_DAILY_BUDGET_USD": ("repository_daily_budget_usd", _dollars),
-    "JOURNEYMAN_TASK_TIMEOUT": ("task_timeout", _above_zero("seconds")),
-    "JOURNEYMAN_TEST_TIMEOUT": ("test_timeout", _above_zero("seconds")),
-    "JOURNEYMAN_REGRESSION_TIMEOUT": ("regression_timeout", _above_zero("seconds")),
-    "JOURNEYMAN_CONCURRENCY": ("concurrency", _whole(1)),
-    "JOURNEYMAN_REPOSITORY_CONCURRENCY": ("repository_concurrency", _whole(1)),
-    "JOURNEYMAN_SANDBOX": ("sandbox", _one_of("bubblewrap", "none")),
-    "JOURNEYMAN_ALLOW_UNSANDBOXED": ("allow_unsandboxed", _flag),
-    "JOURNEYMAN_API_TOKENS": ("api_tokens", _list),
-    "JOURNEYMAN_PROJECT_ROOTS": ("project_roots", _list),
-    "JOURNEYMAN_PUBLIC_URL": ("public_url", _url),
-    "JOURNEYMAN_NOTIFY_URL": ("notify_url", _url),
-    "JOURNEYMAN_NOTIFY_SECRET": ("notify_secret", _text),
-    "JOURNEYMAN_RETENTION_DAYS": ("retention_days", _whole(1)),
-    "JOURNEYMAN_CACHE_GB": ("cache_gb", _above_zero("gigabytes")),
-    "JOURNEYMAN_API_RATE": ("api_rate", _rate),
+    "JOURNEYMAN_LABEL": ("label", values.text),
+    "JOURNEYMAN_MODEL": ("model", values.text),
+    "JOURNEYMAN_TEST_MODEL": ("test_model", values.text),
+    "JOURNEYMAN_MAX_ITERATIONS": ("max_iterations", values.whole(1)),
+    "JOURNEYMAN_MAX_STEPS": ("max_steps", values.whole(1)),
+    "JOURNEYMAN_MAX_PAUSES": ("max_pauses", values.whole(0)),
+    "JOURNEYMAN_TASK_BUDGET_USD": ("task_budget_usd", values.dollars),
+    "JOURNEYMAN_REPOSITORY_DAILY_BUDGET_USD": ("repository_daily_budget_usd", values.dollars),
+    "JOURNEYMAN_TASK_TIMEOUT": ("task_timeout", values.above_zero("seconds")),
+    "JOURNEYMAN_TEST_TIMEOUT": ("test_timeout", values.above_zero("seconds")),
+    "JOURNEYMAN_REGRESSION_TIMEOUT": ("regression_timeout", values.above_zero("seconds")),
+    "JOURNEYMAN_CONCURRENCY": ("concurrency", values.whole(1)),
+    "JOURNEYMAN_REPOSITORY_CONCURRENCY": ("repository_concurrency", values.whole(1)),
+    "JOURNEYMAN_SANDBOX": ("sandbox", values.one_of("bubblewrap", "none")),
+    "JOURNEYMAN_ALLOW_UNSANDBOXED": ("allow_unsandboxed", values.flag),
+    "JOURNEYMAN_API_TOKENS": ("api_tokens", values.texts),
+    "JOURNEYMAN_PROJECT_ROOTS": ("project_roots", values.texts),
+    "JOURNEYMAN_PUBLIC_URL": ("public_url", values.url),
+    "JOURNEYMAN_NOTIFY_URL": ("notify_url", values.url),
+    "JOURNEYMAN_NOTIFY_SECRET": ("notify_secret", values.notify_secret),
+    "JOURNEYMAN_RETENTION_DAYS": ("retention_days", values.whole(1)),
+    "JOURNEYMAN_CACHE_GB": ("cache_gb", values.above_zero("gigabytes")),
+    "JOURNEYMAN_API_RATE": ("api_rate", values.rate),
 }
 REQUIRED = ("APP_ID", "PRIVATE_KEY", "WEBHOOK_SECRET", "ANTHROPIC_API_KEY")
 SECRET = (
@@ -213,6 +119,7 @@ SECRET = (
     "WEBHOOK_SECRET",
     "ANTHROPIC_API_KEY",
     "JOURNEYMAN_API_TOKENS",
+    "JOURNEYMAN_NOTIFY_URL",  # it may hold a password
     "JOURNEYMAN_NOTIFY_SECRET",
 )
 
@@ -228,17 +135,17 @@ def from_environment(
         raise SettingsError(
             f"{missing[0]}{also} is not set: set it, or {missing[0]}_FILE to a file that holds it"
         )
-    values: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, raw in given.items():
         key, parse = VARIABLES[name]
         try:
-            values[key] = parse(raw)
+            found[key] = parse(raw)
         except (ValueError, KeyError) as problem:
             shown = "" if name in SECRET else f" (it is {raw!r})"
             raise SettingsError(f"{name} {_reason(problem)}{shown}") from None
-        if values[key] in ("", ()):
+        if found[key] in ("", ()):
             raise SettingsError(f"{name} is empty: set it or remove it")
-    settings = Settings(**values)
+    settings = Settings(**found)
     _check_together(settings)
     return settings
 
@@ -290,6 +197,10 @@ def _check_together(settings: Settings) -> None:
         )
     if settings.database_url and not settings.database_url.startswith(("sqlite:///", "postgresql://")):
         raise SettingsError("DATABASE_URL must begin with postgresql:// or sqlite:///")
+    if (settings.notify_url is None) is not (settings.notify_secret is None):
+        raise SettingsError(
+            "JOURNEYMAN_NOTIFY_URL and JOURNEYMAN_NOTIFY_SECRET belong together: set both, or neither"
+        )
     unknown = {item.name for item in fields(settings)} - {key for key, _ in VARIABLES.values()}
     if unknown:
         raise AssertionError(f"settings without a variable: {unknown}")

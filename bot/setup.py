@@ -18,7 +18,7 @@ from bot.github.answers import Answer
 from bot.github.wire import Broken, Wire
 from bot.registration import LOOPBACK, Registration
 from bot.settings import Settings
-from bot.words.redaction import Redactor
+from bot.words.redaction import Redactor, make_safe
 
 KEY_FILE = "journeyman.private-key.pem"
 ENVIRONMENT_FILE = "journeyman.env"
@@ -113,8 +113,9 @@ async def _convert(configured: Settings, code: str) -> Registered:
 
 def _registered(answer: Answer, server_url: str) -> Registered:
     if answer.status != 201:
+        reason = " ".join(make_safe(answer.message).split()) or "no reason given"
         raise UserFault(
-            f"GitHub refuses the code ({answer.status}: {answer.message or 'no reason given'}): it is good "
+            f"GitHub refuses the code ({answer.status}: {reason}): it is good "
             f"once and for an hour. If the App was made, delete it under {server_url}/settings/apps, then "
             "start again"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from bot import server
+from bot import proxy, server
 from bot.lock import Lock
 from bot.settings import Settings
 from bot.wake import Bell
@@ -39,7 +39,10 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
                 await schema.upgrade(database)
             else:  # other processes may serve from it: that is `migrate`'s to decide
                 await schema.verify(database)
-            async with server.serving(settings, database, stored=bell.ring):
+            async with (
+                server.serving(settings, database, stored=bell.ring) as port,
+                proxy.forwarding(settings, port),
+            ):
                 worker = asyncio.create_task(_keep_worker(settings, environ, bell))
                 await stop.wait()
                 log.info("server.stopping")
@@ -57,7 +60,10 @@ async def receive(settings: Settings) -> None:
     stop = stop_signal()
     async with contextlib.aclosing(databases.connect(settings.database_url or "")) as database:
         await schema.verify(database)
-        async with server.serving(settings, database, stored=lambda: None):
+        async with (
+            server.serving(settings, database, stored=lambda: None) as port,
+            proxy.forwarding(settings, port),
+        ):
             await stop.wait()
 
 

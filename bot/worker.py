@@ -15,7 +15,9 @@ from bot import supervisor, wake
 from bot.claude.ask import Claude
 from bot.engine import durable
 from bot.engine.dispatch import Dispatcher
+from bot.engine.notifications import Notifications
 from bot.engine.retention import Retention
+from bot.engine.sweeping import Sweeping
 from bot.engine.takeover import Takeover
 from bot.engine.watchdog import Watchdog
 from bot.errors import Blocked
@@ -25,7 +27,7 @@ from bot.lock import Lock
 from bot.settings import Settings
 from bot.talk.attendant import Attendant
 from bot.talk.voice import Voice
-from bot.task import leftovers
+from bot.task import leftovers, on_local
 from bot.task.configured import Configured
 from bot.task.desk import Workshop
 from bot.task.forge import Forge
@@ -88,46 +90,38 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
         stack.push_async_callback(github.close)
         claude = Claude(api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)
         stack.push_async_callback(claude.close)
-        secrets = Redactor.knowing(settings.secrets())
-        portraits, ledger = Portraitist(settings, secrets), TableLedger(database)
-        outside = GitHubMeans(
-            github=github, permissions=Permissions(time.monotonic), ledger=ledger,
-            database=database, settings=settings, portraits=portraits,
-            configured=Configured(database), posting=Posting(database, ledger, secrets),
-        )  # fmt: skip
-
-        def forge_of(session: Session) -> Forge:
-            del session
-            return OnGitHub(outside)
-
+        outside = _outside(settings, database, github)
         shop = await workshop(settings)
         await leftovers.clear(shop, database)  # the data directory is ours alone: we hold its lock
+
+        def forge_of(session: Session) -> Forge:
+            if session.project_path is not None:
+                return on_local.for_session(session, shop.mirrors, settings.project_roots)
+            return OnGitHub(outside)
+
         interruptions = Interruptions(database)
-        phases = Phases(
-            Means(settings=settings, claude=claude, shop=shop, forge_of=forge_of, portraits=portraits)
-        )
+        phases = Phases(Means(settings, claude, shop, forge_of, outside.portraits))
         lifecycle = Lifecycle(
             database, interruptions, phases.table(), forge_of, settings.task_timeout,
             wake=lambda: dispatcher.wake(),  # noqa: PLW0108  # it is made below
         )  # fmt: skip
         name = _executor_id(database)
-        engine = durable.Engine(
-            lifecycle.advance, durable.Lanes(settings.concurrency, settings.repository_concurrency),
-            settings.database_url if not database.is_sqlite and settings.database_url
-            else durable.default_url(settings.data_dir),
-            name,
-        )  # fmt: skip
-        dispatcher = Dispatcher(database, engine, _attendant(outside, secrets, forge_of))
+        engine = _engine(settings, database, lifecycle, name)
+        dispatcher = Dispatcher(database, engine, attendant(outside, forge_of))
         if database.is_sqlite:  # nobody else can be at what a dead worker had taken up
             async with database.transaction() as writing:
                 await requests.unclaim(writing)
-        loops = [dispatcher.run(), interruptions.run(), Watchdog(engine).run()]
-        loops.append(leftovers.keep_within(shop, int(settings.cache_gb * 2**30)))
-        loops.append(Retention(database, engine, settings.retention_days).run())
-        if not database.is_sqlite:  # an embedded database has one worker, which the engine itself recovers
+        else:  # an embedded database has one worker, which the engine itself recovers
             mark = settings.data_dir / "worker.name"
             await stack.enter_async_context(Takeover(database, engine, name, mark))
         await engine.start()
+        loops = [dispatcher.run(), interruptions.run(), Watchdog(engine).run()]
+        loops.append(leftovers.keep_within(shop, int(settings.cache_gb * 2**30)))
+        loops.append(Retention(database, engine, settings.retention_days).run())
+        loops.append(Sweeping(database, github, settings.label, dispatcher.wake).run())
+        if settings.notify_url and settings.notify_secret:
+            told = (settings.notify_url, settings.notify_secret, http, settings.public_url or "")
+            loops.append(Notifications(database, *told).run())
         background = [asyncio.create_task(loop) for loop in loops]
         try:
             yield dispatcher
@@ -140,7 +134,25 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
             await github.flush()
 
 
-def _attendant(means: GitHubMeans, secrets: Redactor, forge_of: Callable[[Session], Forge]) -> Attendant:
+def _outside(settings: Settings, database: Database, github: GitHub) -> GitHubMeans:
+    secrets = Redactor.knowing(settings.secrets())
+    ledger = TableLedger(database)
+    return GitHubMeans(
+        github=github, permissions=Permissions(time.monotonic), ledger=ledger, database=database,
+        settings=settings, portraits=Portraitist(settings, secrets), configured=Configured(database),
+        posting=Posting(database, ledger, secrets), secrets=secrets,
+    )  # fmt: skip
+
+
+def _engine(settings: Settings, database: Database, lifecycle: Lifecycle, name: str) -> durable.Engine:
+    shared = settings.database_url if not database.is_sqlite else None
+    lanes = durable.Lanes(settings.concurrency, settings.repository_concurrency)
+    return durable.Engine(lifecycle.advance, lanes, shared or durable.default_url(settings.data_dir), name)
+
+
+def attendant(means: GitHubMeans, forge_of: Callable[[Session], Forge]) -> Attendant:
+    """Return who understands what people say, with the voice that answers them."""
+
     async def refresh(session_id: str) -> None:
         """Show the session's status at once: that of the task at work, else of its last."""
         async with means.database.reading() as reading:
@@ -152,7 +164,7 @@ def _attendant(means: GitHubMeans, secrets: Redactor, forge_of: Callable[[Sessio
 
     voice = Voice(
         github=means.github, ledger=means.ledger, posting=means.posting, configured=means.configured,
-        settings=means.settings, secrets=secrets, refresh=refresh,
+        settings=means.settings, secrets=means.secrets, refresh=refresh,
     )  # fmt: skip
     return Attendant(
         database=means.database, github=means.github, permissions=means.permissions,

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from bot import check, check_host, findings, logs, settings
 from bot import manifest as manifests
 from bot.check_host import Host
+from bot.claude import prices
 from bot.errors import Blocked
 from bot.settings import Settings
 from bot.workspace.sandbox import Sandbox
@@ -393,7 +394,7 @@ async def test_the_models(scene: Scene) -> None:
 
 async def test_a_model_without_a_price(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that the API offers and we have no price for is wrong: its cost can't be capped."""
-    monkeypatch.setattr(check_host.prices, "TARIFFS", {})
+    monkeypatch.setattr(prices, "TARIFFS", {})
     (line,) = await scene.about("model")
     assert line.startswith("wrong model: No price is known for the model 'claude-opus-5-5'")
     del scene.env["ANTHROPIC_API_KEY"]

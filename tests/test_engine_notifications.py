@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import hashlib
+import hmac
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -330,7 +332,11 @@ async def test_the_loop_outlives_a_failing_database(
     assert receiver.types == ["task.pending"]
 
 
-@pytest.mark.parametrize("secret", [SECRET, SECRET.removeprefix("whsec_"), SECRET.rstrip("=")])
+@pytest.mark.parametrize(
+    "secret",
+    [SECRET, SECRET.removeprefix("whsec_"), SECRET.rstrip("=")],
+    ids=["as given", "no prefix", "no padding"],
+)
 async def test_the_secret_has_two_forms(
     secret: str, sqlite: Database, receiver: Receiver, http: aiohttp.ClientSession
 ) -> None:
@@ -341,13 +347,23 @@ async def test_the_secret_has_two_forms(
     assert Webhook(KEY).verify(body, headers)
 
 
-@pytest.mark.parametrize(
-    "secret", ["", "whsec_", "correct horse", base64.b64encode(b"x" * 23).decode(), "é" * 40]
-)
+async def test_a_plain_secret_signs_as_it_is_written(
+    sqlite: Database, receiver: Receiver, http: aiohttp.ClientSession
+) -> None:
+    """A secret that is no base64 is the key itself."""
+    await a_task(sqlite)
+    await Notifications(sqlite, receiver.url, "correct horse battery", http).once()
+    headers, body = receiver.heard[0]
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    made = hmac.new(b"correct horse battery", signed, hashlib.sha256).digest()
+    assert headers["webhook-signature"] == f"v1,{base64.b64encode(made).decode()}"
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "horse", "whsec_" + base64.b64encode(b"x" * 23).decode()])
 async def test_a_secret_that_is_no_key_is_refused(
     secret: str, sqlite: Database, http: aiohttp.ClientSession
 ) -> None:
-    """What is not 24 to 64 bytes in base64 is refused before anything is sent, and not repeated."""
+    """What is too short, or not what its prefix says, is refused before anything is sent, and not repeated."""
     with pytest.raises(ValueError, match="must be 24 to 64 random bytes") as refused:
         Notifications(sqlite, "http://127.0.0.1:9", secret, http)
     assert not secret or secret not in str(refused.value)

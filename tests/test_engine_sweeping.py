@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,28 @@ async def test_a_label_put_on_again_is_another_one(quick: Room) -> None:
     assert _kinds(await quick.asked())[-1] == (RequestKind.RUN, "maria", "sweep.labeled")
 
 
+async def test_a_label_heard_late_is_not_a_later_one(quick: Room) -> None:
+    """A label's webhook that took an hour stands for that label, not for one put on since and lost."""
+    quick.world.faults.clock_offset = -3600
+    await quick.world.label(quick.issue, LABEL, "kim")
+    await quick.asked()
+    quick.world.faults.clock_offset = -1800
+    async with quick.losing():
+        await quick.world.unlabel(quick.issue, LABEL, "kim")
+        await quick.world.label(quick.issue, LABEL, "kim")
+    quick.world.faults.clock_offset = 0
+    assert await quick.sweeping().once() == 1
+
+
+async def test_work_begun_since_stands_for_the_label(room: Room) -> None:
+    """Who asked for the same by a command, when the label did nothing, is not given it twice."""
+    async with room.losing():
+        await room.world.label(room.issue, LABEL, "kim")
+    owner = await room.work(kind=RequestKind.COMMENT, event="issue_comment.created")
+    await room.finish(owner)
+    assert await room.sweeping().once() == 0
+
+
 async def test_a_fresh_label_gets_its_time_to_arrive(quick: Room) -> None:
     """What happened within the last half minute is left to its webhook, and looked at by the next sweep."""
     async with quick.losing():
@@ -127,6 +150,8 @@ async def test_lost_comments_are_picked_up_once(room: Room) -> None:
     async with room.losing():
         lost = await room.world.comment(room.issue, "maria", "/journeyman run")
         await room.world.comment(room.issue, room.world.app.bot, "Not for us.")
+        ours = await room.world.comment(room.issue, "maria", "Said through us.")
+        ours.via = room.world.app
     assert await sweep.once() == 1
     first, second = await room.asked()
     assert (first.actor, first.delivery_id is None) == ("kim", False)
@@ -136,6 +161,28 @@ async def test_lost_comments_are_picked_up_once(room: Room) -> None:
     assert await sweep.once() == await room.sweeping().once() == 0
     await room.world.comment(room.issue, "kim", "/journeyman status")
     assert len(await room.asked()) == 3
+
+
+async def test_what_was_looked_at_is_not_asked_for_again(quick: Room) -> None:
+    """The next question begins ten minutes before the newest comment, and stays so until there is one."""
+    sweep = quick.sweeping()
+    await sweep.once()
+    first = await _asked_since(quick)
+    quick.world.faults.clock_offset = 3600
+    async with quick.losing():
+        made = await quick.world.comment(quick.issue, "kim", "Hello")
+    await sweep.once()
+    assert await _asked_since(quick) == first
+    for _ in range(2):
+        quick.later.seconds += 240
+        await sweep.once()
+        moved = datetime.fromisoformat(made.created_at) - timedelta(minutes=10)
+        assert await _asked_since(quick) == moved
+
+
+async def _asked_since(room: Room) -> datetime:
+    asked = [each for each in room.world.requests if each.path.endswith("/issues/comments")]
+    return datetime.fromisoformat(asked[-1].query["since"])
 
 
 async def test_old_comments_are_not_replayed(quick: Room) -> None:
@@ -214,16 +261,23 @@ async def test_a_lost_unlabeling_stops_what_the_label_began(quick: Room) -> None
     assert _kinds(await quick.asked())[-1] == (RequestKind.STOP, "kim", "issues.unlabeled")
 
 
-async def test_work_begun_by_a_command_needs_no_label(quick: Room) -> None:
-    """Nobody put the label on, so nobody took it away; and who asked after the close meant it."""
-    await quick.world.close_issue(quick.issue, "kim")
-    before = len(await quick.asked())
+async def test_who_asked_after_the_close_meant_it(quick: Room) -> None:
+    """A command on an issue that was closed before is no reason to stop what it began."""
+    async with quick.losing():
+        await quick.world.close_issue(quick.issue, "kim")
     moment = quick.world.stamp(5)
     await quick.work(kind=RequestKind.COMMENT, event="issue_comment.created", created_at=moment)
     assert await quick.sweeping().once() == 0
-    await quick.world.reopen_issue(quick.issue, "kim")
+
+
+async def test_work_begun_by_a_command_needs_no_label(quick: Room) -> None:
+    """A label that came and went meanwhile stops nothing that it did not begin."""
+    moment = quick.world.stamp(-5)
+    await quick.work(kind=RequestKind.COMMENT, event="issue_comment.created", created_at=moment)
+    async with quick.losing():
+        await quick.world.label(quick.issue, LABEL, "maria")
+        await quick.world.unlabel(quick.issue, LABEL, "maria")
     assert await quick.sweeping().once() == 0
-    assert len(await quick.asked()) == before + 1
 
 
 async def test_an_issue_that_is_gone_stops_the_work(quick: Room) -> None:
@@ -304,6 +358,16 @@ async def test_failed_deliveries_are_redelivered_once(room: Room) -> None:
     assert [each.redelivery for each in room.world.deliveries].count(True) == 2
 
 
+async def test_what_we_stored_is_not_redelivered(quick: Room) -> None:
+    """A delivery that GitHub gave up, but that we had stored by then, needs no other attempt."""
+    await quick.world.comment(quick.issue, "kim", "/journeyman help")
+    await quick.world.delivered()
+    quick.world.deliveries[-1].status_code = 0
+    quick.world.deliveries[-1].status = "timed out"
+    assert await quick.sweeping().once() == 0
+    assert not any(each.redelivery for each in quick.world.deliveries)
+
+
 async def test_a_delivery_that_fails_again_waits_longer(quick: Room) -> None:
     """Redelivered at once, then after ten minutes, then after twenty, by whichever worker."""
     quick.world.hook_url = None
@@ -311,7 +375,7 @@ async def test_a_delivery_that_fails_again_waits_longer(quick: Room) -> None:
     await quick.world.delivered()
     guid = quick.world.deliveries[-1].guid
     tries = []
-    for seconds in (60, 300, 700, 1200, 2000):
+    for seconds in (60, 300, 700, 1400, 2000):
         quick.later.seconds = quick.world.faults.clock_offset = seconds
         quick.later.seconds += 40
         await quick.sweeping(patience_seconds=0).once()

@@ -51,15 +51,15 @@ async def test_a_replay_says_what_it_could_not_do(
     given = Settings(database_url=migrated_url)
     async with receiving(database, tmp_path) as hook:
         await hook.post(labeled(repository=None), id_="bad")
-        await hook.post({}, event="push", id_="push")
+        await hook.post({}, event="star", id_="star")
     capsys.readouterr()
     assert not await replay.replay(given, "absent")
     assert not await replay.replay(given, "bad")
-    assert await replay.replay(given, "push")
+    assert await replay.replay(given, "star")
     said = capsys.readouterr().out
     assert "no delivery absent\n" in said
     assert "issues: PARKED\n" in said
-    assert "push: IGNORED\n" in said
+    assert "star: IGNORED\n" in said
 
 
 async def test_sessions_are_shown_with_their_tasks(

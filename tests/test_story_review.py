@@ -22,7 +22,10 @@ def _follow_up(*turns: Turn) -> Play:
 
 
 def _finish(thread: int, text: str, *, done: bool) -> Turn:
-    said = {"summary": "The docstring names the range.", "replies": [{"thread": thread, "done": done, "text": text}]}
+    said = {
+        "summary": "The docstring names the range.",
+        "replies": [{"thread": thread, "done": done, "text": text}],
+    }
     return Turn(tools=[("finish", said)])
 
 
@@ -86,7 +89,9 @@ async def test_merging_ends_the_session_and_closing_stops_it(tmp_path: Path) -> 
         await told.world.delivered()
 
         async def merged() -> bool:
-            return bool(told.rows("SELECT 1 FROM sessions WHERE pull_state = 'merged' AND ended_at IS NOT NULL"))
+            return bool(
+                told.rows("SELECT 1 FROM sessions WHERE pull_state = 'merged' AND ended_at IS NOT NULL")
+            )
 
         await told.until(merged)
         await told.world.comment(pull, "maria", "@journeyman-demo one more thing, please.")

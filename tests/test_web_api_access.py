@@ -83,8 +83,11 @@ async def test_each_token_has_its_own_rate(sqlite: Database, tmp_path: Path) -> 
     assert refused.body["title"] == "Too Many Requests"
 
 
-async def test_guessing_is_slowed_down_and_known_callers_are_not(sqlite: Database, tmp_path: Path) -> None:
-    """After many failures an address gets 429 for any token, but for the one it was let in with before."""
+async def test_guessing_is_slowed_down_and_known_callers_are_not(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After many wrong tokens an address gets 429 for any, but for the one it was let in with before."""
+    monkeypatch.setattr(access, "MOST_FAILURES", 20)
     async with api_world.serving(sqlite, tmp_path) as api:
         assert (await api.call("GET", "/tasks/abc")).status == 404
         statuses = [
@@ -93,7 +96,9 @@ async def test_guessing_is_slowed_down_and_known_callers_are_not(sqlite: Databas
         ]
         guessed = await api.call("GET", "/tasks/abc", token=OTHER)
         known = await api.call("GET", "/tasks/abc")
+        none = await api.call("GET", "/tasks/abc", token=None)
 
+    assert none.status == 401
     assert statuses == [401] * access.MOST_FAILURES + [429]
     assert (guessed.status, known.status) == (429, 404)
     assert int(guessed.headers["Retry-After"]) > 0
@@ -103,7 +108,7 @@ def test_what_is_remembered_of_strangers_is_bounded() -> None:
     """A flood of addresses takes no more room than the table has."""
     door = access.Access(["token"], "60/min")
     for number in range(access.MOST_ADDRESSES + 50):
-        door._failures[f"address-{number}"] = 1
+        door._failures[f"address-{number}"] = 0.0, 1
         door._known[f"address-{number}", "token"] = True
 
     assert len(door._failures) == len(door._known) == access.MOST_ADDRESSES

@@ -80,7 +80,7 @@ async def test_an_issue_has_one_open_session(world: Bench, database: Database, t
 async def test_what_is_not_there_is_said_with_its_field(
     world: Bench, sqlite: Database, tmp_path: Path
 ) -> None:
-    """No such repository, one without the App, no such issue, a pull request: 422 and the field."""
+    """No such repository, one without the App, no such issue, a pull request: 404 and the field."""
     await world.world.seed_repository("acme/alone", {"a": "b"}, [])
     number = next(iter(world.world.installations))
     world.world.installations[number].repositories = {_shop(world).id}
@@ -99,7 +99,7 @@ async def test_what_is_not_there_is_said_with_its_field(
     async with api_world.serving(sqlite, tmp_path, **_on(world)) as api:
         for wish, pointer, words in wrong:
             answer = await api.call("POST", "/sessions", wish)
-            assert (wish, answer.status) == (wish, 422)
+            assert (wish, answer.status) == (wish, 404)
             assert answer.body["errors"][0]["pointer"] == pointer
             assert words in answer.body["detail"]
 
@@ -107,13 +107,13 @@ async def test_what_is_not_there_is_said_with_its_field(
 
 
 async def test_a_suspended_installation_is_said(world: Bench, sqlite: Database, tmp_path: Path) -> None:
-    """422 with what an owner can do."""
+    """409 with what an owner can do."""
     (installation,) = world.world.installations.values()
     installation.suspended_at = "2026-01-01T00:00:00Z"
     async with api_world.serving(sqlite, tmp_path, **_on(world)) as api:
         answer = await api.call("POST", "/sessions", {"repository": "acme/shop"})
 
-    assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "#/repository")
+    assert (answer.status, answer.body["errors"][0]["pointer"]) == (409, "#/repository")
     assert "suspended" in answer.body["detail"]
 
 
@@ -232,8 +232,9 @@ async def test_any_other_folder_is_refused_in_the_same_words(sqlite: Database, t
     (roots / "borrowed").mkdir()
     (roots / "borrowed" / ".git").symlink_to(outside / ".git")
     os.mkfifo(roots / "fifo")
-    refused = [
-        outside, f"{roots}/../roots-not/other", roots / "way-out", roots / "history-outside", roots / "circle",
+    refused: list[Path | str] = [
+        outside, f"{roots}/../roots-not/other", roots / "way-out", roots / "history-outside",
+        roots / "circle",
         roots / "bare.git", roots / "plain", roots / "pretend", roots / "borrowed", clone / "sub",
         clone / ".git", clone / "sub" / "a", roots / "nothing", tmp_path / "nothing", "/etc/passwd", "/root",
         "widget", "~", "/proc/self/root", f"{roots}/" + "x" * 300, roots / "fifo",
@@ -243,6 +244,6 @@ async def test_any_other_folder_is_refused_in_the_same_words(sqlite: Database, t
     async with api_world.serving(sqlite, tmp_path) as api:
         answers.append(await _open(api, clone))  # no root at all
 
-    assert [answer.status for answer in answers] == [422] * len(answers)
+    assert [answer.status for answer in answers] == [403] * len(answers)
     assert len({str(answer.body) for answer in answers}) == 1
     assert await _rows(sqlite) == []

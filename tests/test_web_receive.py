@@ -254,9 +254,9 @@ async def test_texts_that_a_database_refuses_are_taken(hook: Hook) -> None:
     sender = {"id": 11, "login": odd, "type": "User"}
     repository = {"id": 7, "full_name": odd}
     assert await hook.post(labeled(issue=issue, sender=sender, repository=repository, odd={odd: odd})) == 202
-    assert await hook.post({"action": odd}, event="push") == 202
+    assert await hook.post({"action": odd}, event="star") == 202
     (request,) = await hook.rows(Request)
-    assert (request.text["title"], request.actor) == (odd, "a�b ? \U0001f600")
+    assert (request.text["title"], request.actor) == ("a�b � \U0001f600",) * 2
     assert {row.state for row in await hook.rows(Delivery)} == {DeliveryState.HANDLED, DeliveryState.IGNORED}
 
 

@@ -92,6 +92,14 @@ def test_a_short_conversation_is_this_page() -> None:
     assert log.pages(SESSION, "t1", SHORT) == [PAGE]
 
 
+def test_a_later_task_s_conversation_says_which_it_is() -> None:
+    """The second conversation in a thread can be told from the first."""
+    assert (
+        "#### Conversation · follow-up, attempt 2 · page 1 · "
+        in (log.pages(SESSION, "t1", SHORT, about="follow-up, attempt 2")[0])
+    )
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_full_pages_never_change(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As interactions arrive one by one, every page but the last stays as it was."""

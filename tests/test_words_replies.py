@@ -133,8 +133,8 @@ def test_where_the_work_is_queued_nothing_claims_to_work() -> None:
         (("command", "zap", "", None, ()), "Unknown command `zap`. See `/journeyman help`."),
         (
             ("argument", "bugdet", "run", "budget", ("model", "budget", "proof")),
-            "Unknown argument `bugdet` of `/journeyman run`. Did you mean `budget=`? It takes `model=`, `budget=` \
-or `proof=`. See `/journeyman help`.",
+            "Unknown argument `bugdet` of `/journeyman run`. Did you mean `budget=`? It takes `model=`, \
+`budget=` or `proof=`. See `/journeyman help`.",
         ),
         (
             ("argument", "now", "stop", None, ()),

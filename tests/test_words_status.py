@@ -37,7 +37,8 @@ Editing `src/dates.py`
 
 </details>
 
-<sub>`/journeyman stop` · `/journeyman status` · `/journeyman help` — or mention `@acme-bot` with guidance.</sub>"""
+<sub>`/journeyman stop` · `/journeyman status` · `/journeyman help` \
+— or mention `@acme-bot` with guidance.</sub>"""
 
 DONE = """\
 <!-- journeyman:status v1 s=7f3k2m9q op=st-7f3k2m9q -->
@@ -170,13 +171,13 @@ def test_it_says_which_piece_of_work_it_is(changes: dict[str, object], expected:
     [
         (
             {"state": TaskState.PAUSED, "paused_by": PausedBy.PERSON},
-            "`/journeyman resume` · `/journeyman stop` · `/journeyman status` · `/journeyman help` — or mention "
-            "`@acme-bot` with guidance.",
+            "`/journeyman resume` · `/journeyman stop` · `/journeyman status` · `/journeyman help` \
+— or mention `@acme-bot` with guidance.",
         ),
         (
             {"state": TaskState.FAILED, "reason": Reason.TIMEOUT},
-            "`/journeyman retry` · `/journeyman help` — to try again, mention `@acme-bot` with guidance, or take "
-            "the label `journeyman` off the issue and add it again.",
+            "`/journeyman retry` · `/journeyman help` — to try again, mention `@acme-bot` with guidance, \
+or take the label `journeyman` off the issue and add it again.",
         ),
         (
             {"state": TaskState.COMPLETED, "pull_request": 57, "pull_state": "merged"},

@@ -11,20 +11,27 @@ import hmac
 
 PREFIX = "whsec_"
 LEAST_BYTES, MOST_BYTES = 24, 64
+LEAST_CHARACTERS = 8  # of a secret that is not base64
 
 
 def key(secret: str) -> bytes:
-    """Return the signing key that a secret's text stands for; raises ValueError with what it must be."""
-    text = secret.strip().removeprefix(PREFIX)
+    """Return the signing key that a secret's text stands for; raises ValueError with what it must be.
+
+    One that is no base64 of the standard's length is taken as it is written, which its receiver must do too.
+    """
+    text = secret.strip()
+    bare = text.removeprefix(PREFIX)
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        raw = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    if not LEAST_BYTES <= len(raw) <= MOST_BYTES:
+    if LEAST_BYTES <= len(raw) <= MOST_BYTES:
+        return raw
+    if text.startswith(PREFIX) or len(text) < LEAST_CHARACTERS:
         raise ValueError(
             f"must be {LEAST_BYTES} to {MOST_BYTES} random bytes in base64: take `openssl rand -base64 32`"
         )
-    return raw
+    return text.encode()
 
 
 def headers(signing_key: bytes, message_id: str, seconds: int, body: bytes) -> dict[str, str]:

@@ -97,7 +97,16 @@ class Attendant:
         return deed
 
     async def _obey(self, session: AsyncSession, request: Request, speaker: Speaker, heard: Heard) -> Outcome:
-        """Do one after the other; a later command sees what an earlier one did."""
+        said = await self._each(session, request, speaker, heard)
+        if heard.guidance:
+            thread = await Thread.read(session, request, speaker, self._cap_usd)
+            said.append(("", await following.guidance(thread, heard.guidance)))
+        return _answer(request, said, heard.left_out)
+
+    async def _each(
+        self, session: AsyncSession, request: Request, speaker: Speaker, heard: Heard
+    ) -> list[tuple[str, Said]]:
+        """Do one command after the other; a later one sees what an earlier one did."""
         said: list[tuple[str, Said]] = []
         for command in heard.commands:
             thread = await Thread.read(session, request, speaker, self._cap_usd)
@@ -105,19 +114,16 @@ class Attendant:
                 said.append((command.line, _misread(command)))
             else:
                 said.append((command.line, await verbs.obey(thread, command)))
-        if heard.guidance:
-            thread = await Thread.read(session, request, speaker, self._cap_usd)
-            said.append(("", await following.guidance(thread, heard.guidance)))
-        return _answer(request, said, heard.left_out)
+        return said
 
     async def _review(self, request: Request) -> Deed:
         installation = self._installation(request)
         identity = await installation.identity()
         found = await self._review_with_comments(installation, request)
-        wanted = found["state"] == "changes_requested" or await asyncio.to_thread(
-            _mentioned, found, identity.slug
-        )
-        if not wanted:
+        heard = await asyncio.to_thread(commands.read, str(found["body"]), identity.slug)
+        wanted = found["state"] == "changes_requested" or heard.mentioned
+        wanted = wanted or await asyncio.to_thread(_mentioned, found, identity.slug)
+        if not wanted and not heard.commands:
             return _only_heard(request)
         async with self._database.reading() as reading:
             owner = await sessions.of_thread(
@@ -131,8 +137,11 @@ class Attendant:
 
         async def deed(session: AsyncSession) -> Outcome:
             await threads.heard(session, request.repository_id or 0, request.issue_number or 0)
-            thread = await Thread.read(session, request, speaker, self._cap_usd)
-            return _answer(request, [("", await following.review(thread, found))])
+            said = await self._each(session, request, speaker, heard)
+            if wanted:
+                thread = await Thread.read(session, request, speaker, self._cap_usd)
+                said.append(("", await following.review(thread, found)))
+            return _answer(request, said, heard.left_out)
 
         return deed
 
@@ -247,8 +256,9 @@ def _only_heard(request: Request) -> Deed:
 
 
 def _mentioned(found: Mapping[str, Any], slug: str) -> bool:
-    texts = [found["body"], *(comment.get("body") or "" for comment in found["comments"])]
-    return any(commands.read(str(text), slug).mentioned for text in texts)
+    """Whether an inline comment of the review is addressed to us."""
+    texts = [str(comment.get("body") or "") for comment in found["comments"]]
+    return any(commands.read(text, slug).mentioned for text in texts)
 
 
 def _misread(command: Misread) -> Said:

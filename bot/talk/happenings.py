@@ -126,7 +126,8 @@ async def repository(session: AsyncSession, request: Request) -> Outcome:
     assert request.repository_id is not None  # noqa: S101  # the attendant looked
     if event in {"repository.renamed", "repository.transferred"}:
         for owner in await sessions.open_in(session, [request.repository_id]):
-            await sessions.change(session, owner.id, repository=request.repository)
+            moved = {"repository": request.repository, "installation_id": request.installation_id}
+            await sessions.change(session, owner.id, **moved)
         await repositories.rename(session, request.repository_id, request.repository)
         return Outcome("renamed")
     return await _end_all(session, await sessions.open_in(session, [request.repository_id]), event)

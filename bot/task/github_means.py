@@ -9,6 +9,7 @@ from bot.settings import Settings
 from bot.task.configured import Configured
 from bot.task.portrait import Portraitist
 from bot.task.posting import Posting
+from bot.words.redaction import Redactor
 from storage.database import Database
 
 
@@ -24,3 +25,4 @@ class GitHubMeans:
     portraits: Portraitist
     configured: Configured
     posting: Posting
+    secrets: Redactor

@@ -69,9 +69,9 @@ class OnLocal(_OnClone):
         """Let in whoever sits at this terminal."""
         return _admission(work.task.trigger, self._base, self._configuration)
 
-    async def show(self, work: Work, *, now: bool = False) -> None:
+    async def show(self, work: Work, *, now: bool = False, asked: bool = False) -> None:
         """Print the progress sentence when it is another one."""
-        del now
+        del now, asked
         line = f"{work.task.status}: {work.task.progress} (step {work.task.steps})"
         if line != self._shown:
             self._shown = line
@@ -109,9 +109,9 @@ class OnProject(_OnClone):
         await self._name_uncommitted(work)
         return _admission(work.task.trigger, base, configuration)
 
-    async def show(self, work: Work, *, now: bool = False) -> None:
+    async def show(self, work: Work, *, now: bool = False, asked: bool = False) -> None:
         """Leave it to the API, which shows the rows themselves."""
-        del work, now
+        del work, now, asked
 
     async def finish(self, work: Work, status: TaskState) -> None:
         """Leave it to the rows; the log tells where the work is."""

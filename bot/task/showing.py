@@ -94,6 +94,8 @@ class Showing:
             return
         mode = Configuration.model_validate(work.facts.get("configuration", {})).comments
         told = portrait.conversation(entries, work.task.requester or "", f"issue {self._number}")
+        attempt = (await self._portraits.task(work)).attempt
+        about = f"{str(work.task.kind).replace('_', '-')}, attempt {attempt}"
         pages = await asyncio.to_thread(  # a long conversation takes longer to lay out than the loop may wait
             log.pages,
             await self.facts(),
@@ -101,6 +103,7 @@ class Showing:
             told,
             ended=work.task.status in ENDED,
             summary=mode == "summary",
+            about=about if work.task.kind is not TaskKind.IMPLEMENT or attempt > 1 else "",
         )
         posted = work.facts.get("log_pages", {})
         for number, body in enumerate(pages, start=1):

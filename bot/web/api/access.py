@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import limits
 import structlog
 from aiohttp import web
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 REALM = 'Bearer realm="journeyman"'
 # The name of routes that anybody may ask for, once the API is in use at all.
 PUBLIC = "public"
-# Whoever fails so often in a minute is guessing, or a broken script; a person who mistypes is neither.
-MOST_FAILURES = 60
+# Whoever sends so many wrong tokens in a minute is guessing; a broken script or a test of the API is not.
+MOST_FAILURES = 600
 FAILURE_SECONDS = 60
 # Addresses remembered at once: an attacker with more of them must not fill our memory.
 MOST_ADDRESSES = 10_000
@@ -50,7 +50,9 @@ class Access:
         self._digests = [hashlib.sha256(token.encode()).digest() for token in tokens]
         self._rate = rate(api_rate)
         self._window = MovingWindowRateLimiter(MemoryStorage())
-        self._failures: TTLCache[str, int] = TTLCache(MOST_ADDRESSES, FAILURE_SECONDS, timer=clock)
+        self._clock = clock
+        # By address: when its minute began, and how many wrong tokens came in it.
+        self._failures: LRUCache[str, tuple[float, int]] = LRUCache(MOST_ADDRESSES)
         # Who was let in before is not shut out by what others do at the same address (a proxy's, perhaps).
         self._known: LRUCache[tuple[str, str], bool] = LRUCache(MOST_ADDRESSES)
 
@@ -70,18 +72,21 @@ class Access:
         """Return a name for the token that is none of its secrets."""
         address = request.remote or ""
         given = _token(request.headers.get("Authorization", ""))
-        failures = self._failures.get(address, 0)
+        since, failures = self._failures.get(address, (self._clock(), 0))
+        if self._clock() - since >= FAILURE_SECONDS:
+            since, failures = self._clock(), 0
         found = self._find(given)
         if found is not None and (failures < MOST_FAILURES or (address, found) in self._known):
             self._known[address, found] = True
             return found
-        if failures >= MOST_FAILURES:
-            raise _too_many("too many calls without a valid token came from your address", FAILURE_SECONDS)
-        self._failures[address] = failures + 1
         if not self._digests:
             raise _unknown("the API is off: no JOURNEYMAN_API_TOKENS are set", REALM)
         if given is None:
             raise _unknown("send `Authorization: Bearer TOKEN`", REALM)
+        if failures >= MOST_FAILURES:
+            left = since + FAILURE_SECONDS - self._clock()
+            raise _too_many("too many calls with a wrong token came from your address", left)
+        self._failures[address] = since, failures + 1
         log.info("api.token_refused", address=address)
         raise _unknown("the token is not valid", f'{REALM}, error="invalid_token"')
 

@@ -30,7 +30,7 @@ class Repositories:
         self._github = github
 
     async def find(self, repository: str, issue_number: int | None) -> Found:
-        """Return the repository; raises Problem 422 for what a person must change, 503 for the world."""
+        """Return the repository; raises Problem 404 or 409 for what a person can mend, else 503."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await self._find(repository, issue_number)
@@ -50,7 +50,7 @@ class Repositories:
         except faults.Suspended:
             raise _suspended(repository) from None
         if found.archived:
-            raise problems.at("repository", f"{found.full_name} is archived and read-only")
+            raise problems.at("repository", f"{found.full_name} is archived and read-only", 409)
         if issue_number is not None:
             await _check_issue(installation, found.full_name, issue_number)
         return Found(installation.id, found.id, found.full_name)
@@ -71,18 +71,18 @@ async def _check_issue(installation: Installation, repository: str, number: int)
     try:
         issue = await reads.issue(installation, repository, number)
     except (faults.NotFound, faults.Gone):
-        raise problems.at("issue_number", f"{number} is no issue of {repository}") from None
+        raise problems.at("issue_number", f"{number} is no issue of {repository}", 404) from None
     if issue.is_pull_request:
-        raise problems.at("issue_number", f"{number} is a pull request of {repository}, not an issue")
+        raise problems.at("issue_number", f"{number} is a pull request of {repository}, not an issue", 404)
 
 
 def _not_installed(repository: str) -> Problem:
     return problems.at(
-        "repository", f"{repository} is not reached by the App: install the App there, or check the name"
+        "repository", f"{repository} is not reached by the App: install the App there, or check the name", 404
     )
 
 
 def _suspended(repository: str) -> Problem:
     return problems.at(
-        "repository", f"{repository}: the App's installation there is suspended; an owner can resume it"
+        "repository", f"{repository}: the App's installation there is suspended; an owner can resume it", 409
     )

@@ -11,11 +11,22 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from bot.web.api import shapes
 from bot.web.api.operation import PREFIX, Operation
 from bot.web.api.problems import CONTENT_TYPE
+from storage.words import EventKind
 
 VERSION = "1"
 REFERENCE = "#/components/schemas/{model}"
 # Whatever is asked: no token, too often, ours, away.
 ALWAYS = (401, 429, 500, 503)
+# One event of a stream, as the fields of https://html.spec.whatwg.org/multipage/server-sent-events.html
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"enum": [kind.value for kind in EventKind]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["id", "event", "data"],
+}
 EXPECTED = {200: "Here it is.", 201: "It was made.", 202: "It was accepted."}
 
 
@@ -68,7 +79,7 @@ def _answer(one: Operation, status: int, model: type[BaseModel] | None) -> dict[
         schema = {"$ref": REFERENCE.format(model=model.__name__)}
         told["content"] = {"application/json": {"schema": schema}}
     elif one.streams:
-        told["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+        told["content"] = {"text/event-stream": {"schema": EVENT}}
     else:
         told["content"] = {"application/json": {"schema": {"type": "object"}}}
     if one.body is not None:

@@ -29,7 +29,7 @@ class SessionRoutes:
         return [
             Operation(
                 "POST", "/sessions", "openSession", "Open a session", self.open,
-                {201: shapes.Session, 200: shapes.Session}, (400, 408, 409, 413, 415, 422),
+                {201: shapes.Session, 200: shapes.Session}, (400, 403, 404, 408, 409, 413, 415, 422),
                 body=shapes.NEW_SESSION, parameters=[operation.IDEMPOTENCY_KEY],
             ),
             Operation(
@@ -93,7 +93,7 @@ class SessionRoutes:
         roots = self._means.settings.project_roots
         path = await asyncio.to_thread(projects.find, asked.project_path, roots)
         if path is None:  # one sentence for all: it must not tell which paths there are
-            raise problems.at("project_path", NO_PROJECT)
+            raise problems.at("project_path", NO_PROJECT, 403)
 
         async def make(session: AsyncSession) -> tuple[int, BaseModel, bool]:
             row = await sessions.open_for(

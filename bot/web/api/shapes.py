@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+)
 
 from storage.words import InteractionType, PausedBy, Reason, TaskKind, TaskState, TestState, TestType
 
@@ -26,6 +35,11 @@ def _said(text: str) -> str:
     return text
 
 
+def _whole(number: Any) -> Any:
+    """Take 42.0 for 42, which JSON does not tell apart."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 def _full_name(text: str) -> str:
     if not re.fullmatch(REPOSITORY, text) or text.partition("/")[2] in {".", ".."}:
         raise ValueError("must be the name of a repository, as owner/name")
@@ -44,7 +58,7 @@ class OnRepository(_Given):
         Field(description="owner/name", max_length=201, json_schema_extra={"pattern": REPOSITORY}),
         AfterValidator(_full_name),
     ]
-    issue_number: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    issue_number: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=2**31 - 1)] | None = None
 
 
 class InProject(_Given):

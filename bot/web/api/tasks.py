@@ -1,6 +1,7 @@
 """Decide what asking for, reading and stopping tasks over the API does."""
 
 import asyncio
+from decimal import Decimal
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -33,7 +34,7 @@ class TaskRoutes:
         return [
             Operation(
                 "POST", "/tasks", "createTask", "Ask for a task in a session", self.create,
-                {202: shapes.Task}, (400, 408, 409, 413, 415, 422), body=shapes.NEW_TASK,
+                {202: shapes.Task}, (400, 404, 408, 409, 413, 415, 422), body=shapes.NEW_TASK,
                 parameters=[operation.IDEMPOTENCY_KEY],
             ),
             Operation(
@@ -53,11 +54,12 @@ class TaskRoutes:
     async def create(self, request: web.Request) -> web.Response:
         """Create a PENDING task and wake the worker."""
         asked, raw = await intake.body(request, shapes.NEW_TASK, MOST_BYTES)
+        # Neither the loop nor the database's write lock has the time for it.
+        shown = await asyncio.to_thread(self._means.views.description, asked.description)
 
         async def make(session: AsyncSession) -> tuple[int, BaseModel, bool]:
             row = await self._make(session, asked)
-            # Redacted beside the loop once it is committed; what is stored is read back the same way.
-            return 202, self._means.views.task(row, (await listing.costs(session, [row.id]))[row.id]), True
+            return 202, self._means.views.task(row, Decimal(0), shown), True
 
         made = await Repetition.of(request, raw).once(self._means.database, make)
         if made.new:
@@ -68,7 +70,7 @@ class TaskRoutes:
     async def _make(self, session: AsyncSession, asked: shapes.NewTask) -> Task:
         owner = await sessions.hold(session, asked.session_id)
         if owner is None:
-            raise problems.at("session_id", "names no session")
+            raise problems.at("session_id", "names no session", 404)
         if owner.ended_at is not None:
             raise Problem(409, "the session has ended; open a new one")
         if await listing.has_pending(session, owner.id):
@@ -121,7 +123,8 @@ class TaskRoutes:
                 await session.refresh(row)
             cost = (await listing.costs(session, [task_id]))[task_id]
         self._means.stored()
-        return intake.answer(self._means.views.task(row, cost), 202, Location=f"{PREFIX}/tasks/{row.id}")
+        document = await asyncio.to_thread(self._means.views.task, row, cost)
+        return intake.answer(document, 202)
 
 
 async def _get(session: AsyncSession, task_id: str) -> Task:
