@@ -13,17 +13,14 @@ from bot.claude.ask import Claude
 from bot.errors import UserFault
 from bot.lock import Lock
 from bot.settings import Settings
-from bot.task import configuration as configurations
-from bot.task import leftovers
-from bot.task.configuration import Configuration
+from bot.task import leftovers, on_local
 from bot.task.forge import Forge
 from bot.task.interruption import Interruptions
 from bot.task.lifecycle import Lifecycle
-from bot.task.on_local import CONFIGURATION, OnLocal
+from bot.task.on_local import OnLocal
 from bot.task.phases import Means, Phases
 from bot.task.portrait import Portraitist
 from bot.words.redaction import Redactor
-from bot.workspace.mirror import Mirrors
 from storage import clock, schema, sessions, tasks
 from storage import database as databases
 from storage.database import Database
@@ -55,7 +52,7 @@ async def _run(settings: Settings, database: Database, clone: Path, issue: str, 
     wanted = base or await shop.mirrors.default_branch(str(clone), None, local=True)
     if wanted is None:
         raise UserFault(f"{clone} has no branch checked out: name one with --base")
-    forge = OnLocal(clone, wanted, await _configuration(shop.mirrors, clone, wanted))
+    forge = OnLocal(clone, wanted, await on_local.configuration_at(shop.mirrors, clone, wanted))
     interruptions = Interruptions(database)
 
     def forge_of(session: Session) -> Forge:
@@ -110,13 +107,6 @@ async def _to_the_end(lifecycle: Lifecycle, database: Database, task_id: str) ->
             await asyncio.sleep(max(0.0, (task.resume_at - clock.now()).total_seconds()))
         if task.status in ENDED:
             return task.status is TaskState.COMPLETED
-
-
-async def _configuration(mirrors: Mirrors, clone: Path, base: str) -> Configuration:
-    mirror = await mirrors.fetch(str(clone), str(clone), None, [base], local=True)
-    commit = await mirror.resolve(f"refs/heads/{base}")
-    text = await mirror.read(commit, CONFIGURATION, configurations.MOST_BYTES)
-    return configurations.parse(text.decode("utf-8", "replace")) if text is not None else Configuration()
 
 
 def _key(clone: Path) -> str:

@@ -61,7 +61,7 @@ async def receive(settings: Settings) -> None:
     async with contextlib.aclosing(databases.connect(settings.database_url or "")) as database:
         await schema.verify(database)
         async with (
-            server.serving(settings, database, stored=lambda: None) as port,
+            server.serving(settings, database, stored=lambda: None, worker_here=False) as port,
             proxy.forwarding(settings, port),
         ):
             await stop.wait()

@@ -1,6 +1,6 @@
 """Keep what was asked for until it is done and answered: the outbox between hearing and doing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -129,11 +129,16 @@ async def of_cause(session: AsyncSession, cause: str) -> Request | None:
     return (await session.scalars(select(Request).where(Request.cause == cause))).one_or_none()
 
 
-async def latest(session: AsyncSession, repository_id: int, number: int, kind: RequestKind) -> Request | None:
-    """Return the newest Request of a kind in a thread."""
+async def latest(session: AsyncSession, request: Request, kinds: Collection[RequestKind]) -> Request | None:
+    """Return the newest Request of those kinds in the same thread that was made before this one."""
     query = (
         select(Request)
-        .where(Request.repository_id == repository_id, Request.issue_number == number, Request.kind == kind)
+        .where(
+            Request.repository_id == request.repository_id,
+            Request.issue_number == request.issue_number,
+            Request.kind.in_(kinds),
+            Request.id < request.id,
+        )
         .order_by(Request.id.desc())
         .limit(1)
     )

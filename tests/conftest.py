@@ -13,6 +13,7 @@ from subprocess import CalledProcessError, TimeoutExpired
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import make_url
 
 from storage import database as databases
@@ -21,6 +22,14 @@ from storage.database import Database
 
 # Given a database's name, its address.
 AddressOf = Callable[[str], str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> None:
+    """Print tracebacks as Python does: with its locals, a pretty one takes seconds of the event loop."""
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    processors = [*structlog.get_config()["processors"][:-1], plain]
+    structlog.configure(processors=processors)
 
 
 @pytest.fixture(scope="session")

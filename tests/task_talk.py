@@ -83,6 +83,11 @@ class Bare:
         self.results: dict[str, ToolOutcome] = {}
         self.before_use: Callable[[], Awaitable[None]] | None = None
 
+    @property
+    def start(self) -> str:
+        """The commit that the task began with: the base, unless it goes on with a branch."""
+        return str(self.work.facts.get("start") or self.base)
+
     async def ready(self) -> None:
         """Be ready."""
 
@@ -102,8 +107,8 @@ class Bare:
         return self.tree_now
 
     async def tree_of(self, commit: str) -> str:
-        """Return the base's tree."""
-        assert commit == self.base
+        """Return the tree that the task began with."""
+        assert commit == self.start
         return BASE_TREE
 
     async def changes(self, base: str, tree: str) -> list[Any]:

@@ -177,6 +177,11 @@ class Outside:
         self._once("pull")
         return 1
 
+    async def answer(self, work: Work) -> None:
+        """Answer the reviewers."""
+        del work
+        self._once("answer")
+
     async def finish(self, work: Work, status: TaskState) -> None:
         """Say the last word."""
         del work

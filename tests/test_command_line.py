@@ -12,7 +12,7 @@ from bot import settings
 from tests.bot_process import environment, is_alive, run, serving
 
 Main = Callable[..., tuple[int, str, str]]
-COMMANDS = ["serve", "web", "worker", "migrate", "run", "sessions", "replay"]
+COMMANDS = ["serve", "web", "worker", "migrate", "setup", "check", "run", "sessions", "replay"]
 
 
 @pytest.mark.parametrize("command", [[], *([each] for each in COMMANDS)], ids=["all", *COMMANDS])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.engine import sweeping
-from storage import repositories
+from storage import repositories, tasks
 from storage.database import Database
 from storage.models import Request
 from storage.words import RequestKind
@@ -137,6 +137,8 @@ async def test_without_an_issues_history_its_author_stands_in(quick: Room) -> No
         await quick.world.label(quick.issue, LABEL, "kim")
     assert await quick.sweeping().once() == 1
     assert _kinds(await quick.asked()) == [(RequestKind.RUN, "maria", "sweep.labeled")]
+    quick.world.faults.clock_offset = 3600
+    quick.later.seconds += 3600
     async with quick.losing():
         await quick.world.comment(quick.issue, quick.world.app.bot, "Done.")
     assert await quick.sweeping().once() == 0
@@ -255,6 +257,7 @@ async def test_a_lost_unlabeling_stops_what_the_label_began(quick: Room) -> None
     """The label taken away becomes a STOP in the name of who took it; while it was there nothing stopped."""
     await quick.work()
     assert await quick.sweeping().once() == 0
+    assert not any(each.path.endswith("/events") for each in quick.world.requests)
     async with quick.losing():
         await quick.world.unlabel(quick.issue, LABEL, "kim")
     assert await quick.sweeping().once() == 1
@@ -267,6 +270,24 @@ async def test_who_asked_after_the_close_meant_it(quick: Room) -> None:
         await quick.world.close_issue(quick.issue, "kim")
     moment = quick.world.stamp(5)
     await quick.work(kind=RequestKind.COMMENT, event="issue_comment.created", created_at=moment)
+    assert await quick.sweeping().once() == 0
+
+
+async def test_what_stops_already_is_not_stopped_again(quick: Room) -> None:
+    """A task that someone asked to stop needs no other reason."""
+    owner = await quick.work()
+    async with quick.database.transaction() as session:
+        await tasks.want_cancel(session, owner.id, "@kim said stop")
+    async with quick.losing():
+        await quick.world.close_issue(quick.issue, "kim")
+    assert await quick.sweeping().once() == 0
+
+
+async def test_a_label_of_another_name_was_not_taken_away(quick: Room) -> None:
+    """A repository that changes its trigger label stops none of the work that the old one began."""
+    await quick.work()
+    async with quick.database.transaction() as session:
+        await repositories.save(session, quick.repository_id, "acme/shop", "other", {})
     assert await quick.sweeping().once() == 0
 
 
@@ -333,6 +354,7 @@ async def test_an_unchanged_repository_costs_nothing(quick: Room) -> None:
     quick.world.requests.clear()
     await sweep.once()
     asked = [each for each in quick.world.requests if each.path.startswith("/repos/")]
+    assert {each.path for each in asked} == {"/repos/acme/shop/issues", "/repos/acme/shop/issues/comments"}
     assert [each.status for each in asked] == [304] * len(asked)
     assert len([each for each in asked if each.path.endswith("/issues")]) == 2
     assert len([each for each in asked if each.path.endswith("/issues/comments")]) == 2

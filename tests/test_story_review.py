@@ -84,7 +84,7 @@ async def test_a_review_becomes_new_commits_and_one_answer_in_each_thread(tmp_pa
 async def test_merging_ends_the_session_and_closing_stops_it(tmp_path: Path) -> None:
     """After a merge nothing more is done in the session, and it says so when asked."""
     async with story.telling(tmp_path, [shop.RIGHT]) as told:
-        repo, issue, pull = await _pull(told)
+        _, issue, pull = await _pull(told)
         await told.world.merge(pull, "maria")
         await told.world.delivered()
 
@@ -113,7 +113,7 @@ async def test_tests_run_again_by_command_and_by_button(tmp_path: Path) -> None:
     """`test` and the check run's button prove the head once more; no new comment comes of it."""
     async with story.telling(tmp_path, [shop.RIGHT]) as told:
         repo, issue, pull = await _pull(told)
-        before = len([one for one in told.world.comments.values()])
+        before = len(told.world.comments)
         comment = await told.world.comment(pull, "maria", "/journeyman test")
         await told.world.delivered()
         task = await told.ended(issue, tasks=2)
@@ -128,5 +128,5 @@ async def test_tests_run_again_by_command_and_by_button(tmp_path: Path) -> None:
         await told.world.delivered()
         task = await told.ended(issue, tasks=3)
         assert (task["kind"], task["status"]) == ("retest", "COMPLETED"), told.tail()
-        assert len([one for one in told.world.comments.values()]) == before + 1
+        assert len(told.world.comments) == before + 1
         assert len(told.claude.asked) == 5

@@ -11,6 +11,7 @@ from bot.task.delivery import Delivery, Withheld
 from bot.task.forge import Source
 from bot.task.work import Work
 from bot.workspace.mirror import Mirrors
+from bot.workspace.outbox import BranchMoved
 from bot.workspace.quarantine import Overlay, Quarantine
 from storage import test_cases
 from storage.database import Database
@@ -26,7 +27,7 @@ class Desk:
 
     def __init__(self, quarantine: Quarantine, base: str) -> None:
         self.quarantine = quarantine
-        self.base = base
+        self.base = self.start = base
 
 
 class Forge:
@@ -119,12 +120,19 @@ async def test_a_branch_that_is_taken_leads_to_the_next_name(yard: Yard) -> None
     assert yard.branches() == {NAME: theirs, f"{NAME}-2": tree}
 
 
-async def test_a_branch_of_ours_that_moved_is_not_overwritten(yard: Yard) -> None:
-    """The task is blocked, with words that say why."""
+@pytest.mark.parametrize("known", [True, False], ids=["built upon", "thought to be gone"])
+async def test_a_branch_of_ours_that_moved_is_not_overwritten(yard: Yard, known: bool) -> None:
+    """What people pushed to it stays as it is, no other name is taken, and whoever pushes is told."""
     await yard.work.change_session(branch=NAME)
     git_remote.git(yard.remote, "branch", NAME, "main")
-    with pytest.raises(Blocked, match="has commits that are not ours"):
+    theirs = git_remote.commit(yard.remote, NAME, {"README": "by a person\n"})
+    if known:
+        await yard.work.note(branch_head=yard.base)
+    before = yard.branches()
+    with pytest.raises(BranchMoved, match=theirs):
         await yard.delivery().push(await yard.tree(**FIX), "Fix totals\n")
+    assert yard.branches() == before
+    assert yard.work.task.head_sha is None
 
 
 @pytest.mark.parametrize(

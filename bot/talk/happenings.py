@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.engine.dispatch import Outcome
 from storage import events, repositories, requests, sessions, tasks, threads
 from storage.models import Request, Session
-from storage.words import Reason, TaskKind
+from storage.words import Reason, RequestKind, TaskKind
 
 # What no task survives, and the words for its person.
 _ENDS = {
@@ -26,6 +26,8 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
     assert request.repository_id is not None  # noqa: S101  # the attendant looked
     assert request.issue_number is not None  # noqa: S101
     await threads.heard(session, request.repository_id, request.issue_number)
+    if stale := await _overtaken(session, request):
+        return Outcome(stale)
     current = await sessions.find_open(session, request.repository_id, request.issue_number)
     if current is not None:
         unfinished = await tasks.unfinished_of(session, current.id)
@@ -53,6 +55,22 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
     return Outcome(f"task {task.id}")
 
 
+async def _overtaken(session: AsyncSession, request: Request) -> str:
+    """Say why an event on the label is of no account: GitHub promises no order, and may tell one thing twice.
+
+    What counts is the issue's own clock. The same second is no reason unless it is the very same thing again.
+    """
+    other = await requests.latest(session, request, (RequestKind.RUN, RequestKind.STOP))
+    if other is None:
+        return ""
+    ours, theirs = str(request.text.get("updated_at") or ""), str(other.text.get("updated_at") or "")
+    if ours and theirs > ours:
+        return "ignored: something newer was heard of before it"
+    if ours and theirs == ours and other.kind is request.kind and request.kind is RequestKind.RUN:
+        return "ignored: it was heard of before"
+    return ""
+
+
 _STOPS = {
     "issues.closed": "closed the issue",
     "issues.deleted": "deleted the issue",
@@ -62,6 +80,8 @@ _STOPS = {
 
 async def stopped(session: AsyncSession, request: Request) -> Outcome:
     """Stop what goes on for an issue whose label was taken away, or which is gone."""
+    if stale := await _overtaken(session, request):
+        return Outcome(stale)
     current = await _session_of(session, request)
     if current is None:
         return Outcome("nothing to stop")

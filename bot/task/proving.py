@@ -17,7 +17,7 @@ from bot.proof.junit import CaseResult, SuiteResult
 from bot.proof.own_tests import ChangedFile
 from bot.proof.runner import Runner
 from bot.proof.verdict import CaseOutcome, Demand, Proof, ProofSettings, Verdict
-from bot.task import budget
+from bot.task import budget, held_against
 from bot.task.budget import OutOfBudget
 from bot.task.desk import Desk, configuration_of, repository_key
 from bot.task.grounds import TaskBench
@@ -121,10 +121,10 @@ class Proving:
         )
 
     async def _prove(self, tree: str) -> Proof:
-        base = self._desk.base
+        runner = await self._runner(self._desk.base)
+        base = await held_against.base(self._work, self._desk, runner)
         changes = await self._desk.quarantine.changes(base, tree)
         changed = [ChangedFile(change.path, change.status) for change in changes]
-        runner = await self._runner(base)
         self._shown = runner.shown if runner else ""
         before, tests = None, []
         if runner is not None:

@@ -75,7 +75,7 @@ class Pushing:
             await snapshots.save(writing, work.id, seq, joined, pack)
             await tasks.set_facts(
                 writing, work.id, start=theirs, parent=theirs, branch_head=theirs, merges=merges,
-                delivered_tree=None, committed_at=None, judged=None, laid_out=None,
+                delivered_tree=None, committed_at=None, judged={}, laid_out=None,
             )  # fmt: skip
             await tasks.change(
                 writing, work.id, tree=joined, phase=Phase.PROVE, progress="testing both together"

@@ -1,5 +1,7 @@
 """The check runs decide how a report on a commit is made, changed and asked for again, and who is told."""
 
+import dataclasses
+
 from demo.github import app, check, pull
 from demo.github.check import Check
 from demo.github.merges import Merges
@@ -68,6 +70,20 @@ class Checks(Merges):
             "created_at": made.started_at,
             "updated_at": made.completed_at or made.started_at,
         }
+
+    async def run_ci(
+        self, repo: Repository, head_sha: str, conclusion: str, *, name: str = "build", **output: str
+    ) -> Check:
+        """Let another App check a commit; emits `check_run.completed`. `output` has title, summary, text."""
+        robot = self.user("acme-ci[bot]", "Bot")
+        other = dataclasses.replace(
+            self.app, id=self.app.id + 1, slug="acme-ci", bot=robot, private_key="", webhook_secret=""
+        )
+        made = self.new_check(repo, name, head_sha, status="in_progress", **output)
+        made.app, made.suite = other, self.new_id()
+        self.change_check(made, {"conclusion": conclusion})
+        self.tell_check(made, "completed", robot)
+        return made
 
     async def rerequest(self, made: Check, user: Who) -> None:
         """Press "Re-run": emits `check_run.rerequested`."""
