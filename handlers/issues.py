@@ -31,8 +31,9 @@ async def unlabeled(event: sansio.Event, policy: Policy, asks: list[Ask]) -> Non
 @router.register("issues", action="closed")
 @router.register("issues", action="deleted")
 @router.register("issues", action="transferred")
+@router.register("issues", action="locked")
 async def ended(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> None:
-    """Stop work on an issue that nobody wants done any more, or that is no longer there."""
+    """Stop work on an issue that nobody wants done any more, that is not there, or where we can't speak."""
     _ask(event, payload.issue(event.data), RequestKind.STOP, asks)
 
 

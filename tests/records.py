@@ -3,10 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
-from storage import sessions, tasks
+from storage import requests, sessions, tasks
 from storage.database import Database
-from storage.models import Session, Task
-from storage.words import TaskKind, TaskState
+from storage.models import Request, Session, Task
+from storage.words import RequestKind, TaskKind, TaskState
 
 REPOSITORY = {"repository": "acme/shop", "repository_id": 7, "installation_id": 3}
 
@@ -37,3 +37,19 @@ async def read_task(database: Database, task_id: str) -> Task:
     """Return a task as it is now."""
     async with database.reading() as reading:
         return await tasks.get(reading, task_id)
+
+
+async def a_request(database: Database, cause: str, kind: RequestKind = RequestKind.RUN, **more: Any) -> int:
+    """Ask for something on issue 42 of acme/shop, as maria; returns the Request's id."""
+    asked = {"issue_number": 42, "actor_id": 11, "actor": "maria", "text": {"title": "Totals"}}
+    async with database.transaction() as writing:
+        await requests.add(writing, [requests.Ask(cause, kind, **(REPOSITORY | asked | more))])
+    return (await read_request(database, cause)).id
+
+
+async def read_request(database: Database, cause: str) -> Request:
+    """Return the Request of a cause as it is now."""
+    async with database.reading() as reading:
+        found = await requests.of_cause(reading, cause)
+    assert found is not None
+    return found

@@ -363,7 +363,7 @@ async def test_a_plain_secret_signs_as_it_is_written(
 async def test_a_secret_that_is_no_key_is_refused(
     secret: str, sqlite: Database, http: aiohttp.ClientSession
 ) -> None:
-    """What is too short, or not what its prefix says, is refused before anything is sent, and not repeated."""
+    """What is too short, or not what its prefix says, is refused at once, and not repeated."""
     with pytest.raises(ValueError, match="must be 24 to 64 random bytes") as refused:
         Notifications(sqlite, "http://127.0.0.1:9", secret, http)
     assert not secret or secret not in str(refused.value)

@@ -109,9 +109,9 @@ async def test_closing_the_issue_stops(hook: Hook) -> None:
     ]
 
 
-@pytest.mark.parametrize("action", ["deleted", "transferred"])
+@pytest.mark.parametrize("action", ["deleted", "transferred", "locked"])
 async def test_an_issue_that_is_gone_stops(hook: Hook, action: str) -> None:
-    """Deleted or moved to another repository: there is no issue left to work on."""
+    """Deleted, moved to another repository, or locked: there is nobody left to speak to."""
     gone = labeled(action=action)
     del gone["label"]
     assert await _asked(hook, gone) == [RequestKind.STOP]

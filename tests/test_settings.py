@@ -109,6 +109,8 @@ MALFORMED = {
     "JOURNEYMAN_CACHE_GB": ["0", "big"],
     "JOURNEYMAN_API_RATE": ["60", "fast", "0/min", "60/day"],
     "JOURNEYMAN_PUBLIC_URL": ["example.org"],
+    "JOURNEYMAN_NOTIFY_URL": ["example.org/hook"],
+    "JOURNEYMAN_NOTIFY_SECRET": ["short", "whsec_c2hvcnQ="],
 }
 
 
@@ -189,6 +191,16 @@ def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
     assert settings.from_environment(both).private_key == rsa_key.pem()
 
 
+NOTIFY = ("JOURNEYMAN_NOTIFY_URL", "JOURNEYMAN_NOTIFY_SECRET")
+
+
+@pytest.mark.parametrize("name", NOTIFY)
+def test_notifications_need_an_address_and_a_secret(name: str) -> None:
+    """Either one alone would silently send nothing, or nothing that can be believed."""
+    value = "https://example.org/hook" if name.endswith("URL") else "whsec_" + "A" * 43
+    assert _refusal(_environment(**{name: value})).startswith(f"{NOTIFY[0]} and {NOTIFY[1]} belong together")
+
+
 @pytest.mark.parametrize("name", sorted(settings.VARIABLES))
 def test_every_value_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     """NAME_FILE names a file with the value; both at once, an empty file and an absent one are refused."""
@@ -196,9 +208,11 @@ def test_every_value_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     values |= {key: "http://127.0.0.1:1" for key in settings.VARIABLES if key.endswith("_URL")}
     values |= {"DATABASE_URL": "postgresql://h/d", "LOG_FORMAT": "json", "LOG_LEVEL": "info"}
     values |= {"WEBHOOK_PATH": "/hook", "PORT": "1", "JOURNEYMAN_API_RATE": "1/s"}
+    values |= {"JOURNEYMAN_NOTIFY_SECRET": "a secret to sign with"}
     value = values.get(name, "7")
     (tmp_path / "value").write_text(f"{value}\n")
-    environment = {key: each for key, each in _environment().items() if key != name}
+    needed = _environment(**({key: values[key] for key in NOTIFY} if name in NOTIFY else {}))
+    environment = {key: each for key, each in needed.items() if key != name}
     field, _ = settings.VARIABLES[name]
     from_file = settings.from_environment({**environment, f"{name}_FILE": str(tmp_path / "value")})
     from_environment = settings.from_environment({**environment, name: value})
@@ -217,7 +231,10 @@ def test_every_value_may_come_from_a_file(name: str, tmp_path: Path) -> None:
 
 def test_no_secret_shows() -> None:
     """Neither `repr` nor a refusal shows a secret, and all of them are known to the redaction."""
-    held = {"JOURNEYMAN_API_TOKENS": "token-secret", "JOURNEYMAN_NOTIFY_SECRET": "notify-secret"}
+    held = {
+        "JOURNEYMAN_API_TOKENS": "token-secret", "JOURNEYMAN_NOTIFY_SECRET": "notify-secret",
+        "JOURNEYMAN_NOTIFY_URL": "https://me:url-secret@h/hook",
+    }  # fmt: skip
     read = settings.from_environment(_environment(**held, DATABASE_URL="postgresql://me:pass-secret@h/d"))
     shown = repr(read)
     assert "secret" not in shown.replace("notify_secret", "")

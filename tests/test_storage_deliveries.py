@@ -65,17 +65,6 @@ async def test_a_cause_asks_once(database: Database) -> None:
         assert await session.scalar(select(func.count()).select_from(Request)) == 1
 
 
-async def test_requests_wait_in_their_order_until_dispatched(database: Database) -> None:
-    """What was asked first is dispatched first, and once."""
-    async with database.transaction() as session:
-        for cause in "abc":
-            await requests.add(session, [requests.Ask(cause, RequestKind.RUN, "acme/shop")])
-    async with database.transaction() as session:
-        first, *_ = await requests.waiting(session)
-        await requests.dispatched(session, first.id, "task x")
-        assert [one.cause for one in await requests.waiting(session)] == ["b", "c"]
-
-
 async def test_old_deliveries_go_and_parked_ones_stay(database: Database) -> None:
     """Pruning takes what is old and settled; Requests outlive it, and parked ones wait for people."""
     async with database.transaction() as session:
@@ -90,5 +79,7 @@ async def test_old_deliveries_go_and_parked_ones_stay(database: Database) -> Non
     async with database.reading() as session:
         assert set(await session.scalars(select(Delivery.id))) == {"parked", "new"}
         assert await deliveries.parked(session) == ["parked"]
-        (request,) = await requests.waiting(session)
+        request = await requests.of_cause(session, ASK.cause)
+        assert request is not None
         assert request.delivery_id is None
+        assert await requests.due(session) == [request.id]

@@ -76,7 +76,7 @@ async def test_a_task_without_an_issue_becomes_a_pull_request(tmp_path: Path) ->
 
 
 async def test_a_project_of_this_machine_gets_a_branch(tmp_path: Path) -> None:
-    """Work starts at HEAD below a configured root; what is not committed plays no part; a second one goes on."""
+    """Work starts at HEAD below a configured root; what is not committed plays no part and stays."""
     clone = tmp_path / "projects" / "shop"
     git_remote.make_clone(clone, shop.FILES)
     (clone / "scratch.txt").write_text("not committed\n")
@@ -89,11 +89,9 @@ async def test_a_project_of_this_machine_gets_a_branch(tmp_path: Path) -> None:
         asked = {"session_id": session["id"], "description": f"{shop.TITLE}\n\n{shop.BODY}"}
         task = await _call(http, "POST", "/api/v1/tasks", **asked)
 
-        async def ended() -> Any:
-            found = await _call(http, "GET", f"/api/v1/tasks/{task['id']}")
-            return found if found["finished_at"] else None
-
-        found = await told.until(ended, 120)
+        async with asyncio.timeout(120):
+            await _events(told, task["id"])
+        found = await _call(http, "GET", f"/api/v1/tasks/{task['id']}")
         assert found["status"] == "COMPLETED", told.tail()
         branch = (await _call(http, "GET", f"/api/v1/sessions/{session['id']}"))["branch"]
         assert "prices) * (100" in git_remote.git(clone, "show", f"{branch}:shop.py")

@@ -24,7 +24,7 @@ async def test_a_task_ends_its_conversation_with_finish(database: Database) -> N
     )
     assert await talk.run() == Phase.PROVE
     assert talk.desk.used == ["edit 1", "ls"]
-    assert talk.work.facts["finish"] == FINISH[1]
+    assert talk.work.facts["finish"] == {**FINISH[1], "replies": []}
     assert history.open_calls(await talk.work.entries()) == []
 
 

@@ -1,93 +1,24 @@
 """What may leave leaves once, on a branch of its own, as exactly the files that were tested."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.errors import Blocked
-from bot.task.delivery import Delivery, Withheld
-from bot.task.forge import Source
+from bot.task.delivery import Withheld
 from bot.task.work import Work
-from bot.workspace.mirror import Mirrors
 from bot.workspace.outbox import BranchMoved
-from bot.workspace.quarantine import Overlay, Quarantine
 from storage import test_cases
 from storage.database import Database
-from storage.words import TaskState, TestState, TestType
-from tests import git_remote, records, words_facts
-
-FILES = {"shop.py": "def total():\n    return 1\n", "tests/test_shop.py": "def test_old():\n    pass\n"}
-KEY = "a-key-of-this-process-1234567890"
-
-
-class Desk:
-    """The part of a desk that a delivery uses."""
-
-    def __init__(self, quarantine: Quarantine, base: str) -> None:
-        self.quarantine = quarantine
-        self.base = self.start = base
-
-
-class Forge:
-    """A remote in a folder."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    async def source(self, work: Work, access: str) -> Source:
-        """Say where the branch goes."""
-        del work
-        assert access == "write"
-        return Source(self._url, None, local=True)
-
-
-@dataclasses.dataclass
-class Yard:
-    """A remote repository, a task on it, and the way there."""
-
-    database: Database
-    remote: Path
-    code: Quarantine
-    base: str
-    work: Work
-
-    async def tree(self, **files: str | None) -> str:
-        """Return the base's tree with some files written."""
-        laid = [Overlay(name, text if text is None else text.encode()) for name, text in files.items()]
-        return await self.code.overlay(self.base, laid)
-
-    def delivery(self, work: Work | None = None) -> Delivery:
-        """Return the way out."""
-        desk, forge = Desk(self.code, self.base), Forge(str(self.remote))
-        return Delivery(work or self.work, desk, forge, words_facts.SESSION, [KEY])  # type: ignore[arg-type]
-
-    def branches(self) -> dict[str, str]:
-        """Return the remote's branches but main, with their trees."""
-        listing = git_remote.git(
-            self.remote,
-            "for-each-ref",
-            "--format=%(refname:short) %(objectname) %(tree)",
-            "refs/heads/journeyman",
-        )
-        return {line.split()[0]: line.split()[2] for line in listing.splitlines()}
+from storage.words import TestState, TestType
+from tests import git_remote
+from tests.task_yard import FIX, KEY, NAME, Yard
 
 
 @pytest.fixture
 async def yard(sqlite: Database, tmp_path: Path) -> Yard:
-    clone = git_remote.make_clone(tmp_path / "clone", FILES)
-    remote = tmp_path / "remote.git"
-    git_remote.git(clone, "clone", "-q", "--bare", ".", str(remote))
-    mirror = await Mirrors(tmp_path / "mirrors").fetch(7, str(remote), None, ["main"], local=True)
-    code = await Quarantine.open(mirror, tmp_path / "quarantine" / "t.git")
-    base = await mirror.resolve("refs/heads/main")
-    task = await records.a_task(sqlite, status=TaskState.TESTING, base_sha=base, base_ref="main")
-    return Yard(sqlite, remote, code, base, await Work.load(sqlite, task.id, task.runs))
-
-
-NAME = "journeyman/issue-42-parsing-fails-for-0530"
-FIX = {"shop.py": "def total():\n    return 2\n"}
+    """Lay out a yard."""
+    return await Yard.lay_out(sqlite, tmp_path)
 
 
 async def test_the_branch_holds_exactly_the_tested_tree(yard: Yard) -> None:
@@ -124,8 +55,7 @@ async def test_a_branch_that_is_taken_leads_to_the_next_name(yard: Yard) -> None
 async def test_a_branch_of_ours_that_moved_is_not_overwritten(yard: Yard, known: bool) -> None:
     """What people pushed to it stays as it is, no other name is taken, and whoever pushes is told."""
     await yard.work.change_session(branch=NAME)
-    git_remote.git(yard.remote, "branch", NAME, "main")
-    theirs = git_remote.commit(yard.remote, NAME, {"README": "by a person\n"})
+    theirs = yard.by_person({"README": "by a person\n"})
     if known:
         await yard.work.note(branch_head=yard.base)
     before = yard.branches()

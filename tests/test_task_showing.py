@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bot.github.identity import Identity
 from bot.settings import Settings
 from bot.task.portrait import Portraitist
 from bot.task.showing import Showing
@@ -20,13 +21,28 @@ class Posted(Showing):
     def __init__(self, work: Work) -> None:
         self.bodies: dict[str, str] = {}
         self.edits: list[str] = []
-        ledger: Any = Known()
-        super().__init__(None, "acme/shop", 1, work, ledger, Portraitist(Settings(), Redactor()))  # type: ignore[arg-type]
+        super().__init__(Installed(), "acme/shop", 1, work, Means())  # type: ignore[arg-type]
 
     async def _comment(self, kind: str, op: str, body: str, *, number: int | None = None) -> None:
         del kind, number
         self.bodies[op] = body
         self.edits.append(op)
+
+
+class Installed:
+    """An installation of an App that people call `helper`."""
+
+    async def identity(self) -> Identity:
+        """Return who we are."""
+        return Identity(app_id=1, slug="helper", name="Helper", user_id=2)
+
+
+class Means:
+    """The part of what the GitHub side shares that words are made with."""
+
+    def __init__(self) -> None:
+        self.ledger = Known()
+        self.portraits = Portraitist(Settings(), Redactor())
 
 
 class Known:
@@ -61,6 +77,12 @@ async def test_what_comes_into_a_page_before_it_is_full_is_posted(sqlite: Databa
     assert len(shown.bodies) > 1
     assert [n for n in range(8) if f"end of turn {n}" not in everything] == []
     assert max(map(len, shown.bodies.values())) <= log.PAGE
+
+
+async def test_people_are_told_by_which_name_they_reach_us(sqlite: Database) -> None:
+    """Only GitHub knows it, and it may be another than the label's."""
+    facts = await Posted(await _work(sqlite)).facts()
+    assert (facts.slug, facts.label) == ("helper", "journeyman")
 
 
 async def test_a_full_page_is_not_edited_again(sqlite: Database) -> None:

@@ -17,7 +17,7 @@ from tests.webhook_post import receiving
 # What GitHub's own examples ask for where the label is "bug"; many tell of one and the same comment.
 ASKED = {
     "run": 2,
-    "stop": 4,  # the label taken away twice, one issue deleted, one transferred
+    "stop": 6,  # the label taken away twice, one issue deleted, one transferred
     "comment": 1,
     "edited": 1,
     "review": 1,

@@ -86,6 +86,10 @@ async def stopped(session: AsyncSession, request: Request) -> Outcome:
     if current is None:
         return Outcome("nothing to stop")
     event = str(request.text.get("event"))
+    if event == "issues.locked":  # GitHub lets no App speak there: whoever waits would hear nothing
+        why = f"@{request.actor} locked the conversation; unlock it and try again"
+        blocked = await tasks.want_cancel(session, current.id, why, as_=Reason.BLOCKED)
+        return Outcome(f"blocking {len(blocked)} task(s)")
     what = _STOPS.get(event, "removed the label")
     ended = await tasks.want_cancel(session, current.id, f"@{request.actor} {what}")
     if ended or event in _STOPS:

@@ -64,6 +64,8 @@ class OnGitHub:
             issue = await reads.issue(installation, repo, number)
             if issue.state != "open":
                 raise Blocked("the issue is closed; reopen it and add the label again")
+            if issue.locked:
+                raise Blocked("the conversation is locked; unlock it and add the label again")
         identity = await installation.identity()
         body = ingoing.clean(work.task.trigger.get("body")).noticed
         if complaint:

@@ -17,6 +17,7 @@ from bot.task.work import Work
 from bot.words import check as check_words
 from bot.words import final, log, misconfigured, report, status
 from bot.words.facts import SessionFacts
+from storage import clock
 from storage.words import ENDED, TaskKind, TaskState
 
 logger = structlog.get_logger(__name__)
@@ -56,7 +57,8 @@ class Showing:
         place = f"{self._repo}#{self._number}"
         gap = ASKED_GAP if asked else GAP
         edit = self._installation.writer.edit
-        await edit(f"{place}:status:{self._work.session.id}", self._say_status, now=now, gap=gap)
+        say = self._say_status_freshly if asked else self._say_status
+        await edit(f"{place}:status:{self._work.session.id}", say, now=now, gap=gap)
         if self._work.task.steps:
             await edit(f"{place}:log:{self._work.id}", self._say_log, now=now)
 
@@ -81,9 +83,15 @@ class Showing:
             async with asyncio.timeout(LAST_EDIT_SECONDS):
                 await asyncio.gather(*(event.wait() for event in said))
 
-    async def _say_status(self) -> None:
+    async def _say_status_freshly(self) -> None:
+        await self._say_status(fresh=True)
+
+    async def _say_status(self, *, fresh: bool = False) -> None:
+        """Say where the task stands; `fresh`: someone asked, so the comment changes whatever else did not."""
         work, session = await Work.load(self._work.database, self._work.id), await self.facts()
         task, tests = await self._portraits.task(work), await self._portraits.tests(work)
+        if fresh:
+            task = dataclasses.replace(task, shown_at=clock.now())
         await self._comment("status", f"st-{session.id}", status.comment(session, task, tests))
 
     async def _say_log(self) -> None:

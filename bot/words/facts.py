@@ -75,6 +75,7 @@ class TaskFacts:
     pull_request: int | None = None
     cancelled_by: str = ""  # login
     queue_position: int | None = None
+    shown_at: datetime | None = None  # when this is said, where people want to see how fresh it is
     waiting_for: str = ""  # "GitHub", "the model provider"
     waiting_until: datetime | None = None
     log_url: str = ""  # the first page of the conversation

@@ -113,7 +113,7 @@ def _table(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> s
     ]
     if tests is not None:
         rows.append(("Tests", f"{phrases.tally(tests.cases)} (run {tests.suite.run})"))
-    rows.append(("Updated", phrases.clock(task.updated_at)))
+    rows.append(("Updated", phrases.clock(task.shown_at or task.updated_at)))
     cells = (f"| {name} | {outgoing.table_cell(cell)} |" for name, cell in rows)
     return "\n".join(["| | |", "|---|---|", *cells])
 
