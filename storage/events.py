@@ -54,21 +54,6 @@ async def notes(session: AsyncSession, task_id: str, limit: int = 200) -> list[E
     return list(await session.scalars(query))[::-1]
 
 
-async def unsent(session: AsyncSession, limit: int = 50) -> list[Event]:
-    """Return the state changes that nobody was notified of and that are due, oldest first."""
-    query = (
-        select(Event)
-        .where(
-            Event.kind == EventKind.STATE,
-            Event.notified_at.is_(None),
-            or_(Event.notify_after.is_(None), Event.notify_after <= clock.now()),
-        )
-        .order_by(Event.id)
-        .limit(limit)
-    )
-    return list(await session.scalars(query))
-
-
 async def sent(session: AsyncSession, event_id: int) -> None:
     """Say that nobody need be told of it any more: it was taken, given up, or is nobody's."""
     await session.execute(update(Event).where(Event.id == event_id).values(notified_at=clock.now()))

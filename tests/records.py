@@ -8,7 +8,7 @@ from storage.database import Database
 from storage.models import Request, Session, Task
 from storage.words import RequestKind, TaskKind, TaskState
 
-REPOSITORY = {"repository": "acme/shop", "repository_id": 7, "installation_id": 3}
+REPOSITORY: dict[str, Any] = {"repository": "acme/shop", "repository_id": 7, "installation_id": 3}
 
 
 async def a_session(database: Database, issue_number: int = 1, **more: Any) -> Session:

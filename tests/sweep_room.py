@@ -95,7 +95,7 @@ class Room:
         )  # fmt: skip
         async with self.database.transaction() as session:
             await requests.add(session, [ask])
-            made = await requests.latest(session, self.repository_id, 1, kind)
+            made = await requests.of_cause(session, "the first")
             assert made is not None
             number = made.id
         owner = await a_session(self.database, repository_id=self.repository_id)

@@ -3,21 +3,24 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from bot.engine import dispatch
-from bot.engine.dispatch import Dispatcher
+from bot.engine.dispatch import Deed, Dispatcher, Outcome
+from bot.errors import Blocked, WorldFault
 from bot.talk.attendant import Attendant
-from storage import clock, sessions, tasks
+from storage import clock, requests, sessions, tasks
 from storage.database import Database
 from storage.models import Request, Session, Task
 from storage.words import RequestKind, TaskState
-from tests.records import a_request, a_session, a_task, read_task
+from tests.records import a_request, a_session, a_task, read_request, read_task
 
 
 class RecordingQueue:
@@ -310,3 +313,339 @@ async def test_waking_is_heard_at_once(database: Database, monkeypatch: pytest.M
         dispatcher.wake()
         await begun.wait()
     assert len(queue.begun) == 1
+
+
+class Clerk:
+    """Understands a Request as a test says: by its cause, what happens when it is considered, and told."""
+
+    def __init__(self) -> None:
+        self.considered: list[str] = []
+        self.told: list[str] = []
+        self.considering: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.deeds: dict[str, Deed] = {}
+        self.telling: dict[str, Callable[[], Awaitable[None]]] = {}
+
+    async def consider(self, request: Request) -> Deed:
+        """Think about it."""
+        self.considered.append(request.cause)
+        if request.cause in self.considering:
+            await self.considering[request.cause]()
+        return self.deeds.get(request.cause, _done)
+
+    async def tell(self, request: Request) -> None:
+        """Say it."""
+        if request.cause in self.telling:
+            await self.telling[request.cause]()
+        self.told.append(request.cause)
+
+
+async def _done(session: AsyncSession) -> Outcome:
+    del session
+    return Outcome("done")
+
+
+async def _worth_telling(session: AsyncSession) -> Outcome:
+    """Open a session without an issue, of which there may be many, so that doing it twice would show."""
+    await sessions.open_for(session, repository="acme/shop", repository_id=7)
+    return Outcome("done", {"say": "hello"})
+
+
+def _failing(*problems: Exception) -> Callable[[], Awaitable[None]]:
+    left = list(problems)
+
+    async def fail() -> None:
+        if left:
+            raise left.pop(0)
+
+    return fail
+
+
+class Held:
+    """A moment that lasts until the test lets it pass; `reached` says that someone is in it."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.passed = asyncio.Event()
+
+    async def __call__(self) -> None:
+        """Wait there."""
+        self.reached.set()
+        await self.passed.wait()
+
+
+async def _claimed_until(database: Database, cause: str, moment: datetime) -> None:
+    async with database.transaction() as session:
+        await requests.postpone(session, (await read_request(database, cause)).id, moment)
+
+
+async def _let_pass(database: Database, cause: str) -> None:
+    """Let the moment until which nobody takes a Request up be over."""
+    await _claimed_until(database, cause, clock.now() - timedelta(seconds=1))
+
+
+async def _moment(database: Database, cause: str, column: str) -> None:
+    """Wait until that moment of a Request's life is over."""
+    while getattr(await read_request(database, cause), column) is None:  # noqa: ASYNC110  # a row calls nobody
+        await asyncio.sleep(0.01)
+
+
+def _seconds_off(request: Request) -> float:
+    """Return in how many seconds a Request may be taken up again."""
+    assert request.claimed_until is not None
+    return (request.claimed_until - clock.now()).total_seconds()
+
+
+async def test_a_thread_keeps_its_order_while_another_goes_on(database: Database) -> None:
+    """What comes later in a thread waits for what came before it, however long that takes; no other does."""
+    clerk, held, queue = Clerk(), Held(), RecordingQueue()
+    for cause, issue in (("a", 1), ("b", 1), ("c", 2), ("d", 2), ("e", 2)):
+        await _ask(database, cause, issue=issue)
+    clerk.considering["a"] = held
+    async with _running(Dispatcher(database, queue, clerk)):
+        await held.reached.wait()
+        await _moment(database, "e", "dispatched_at")
+        assert "b" not in clerk.considered
+        held.passed.set()
+        await _moment(database, "b", "dispatched_at")
+    assert [cause for cause in clerk.considered if cause in "ab"] == ["a", "b"]
+    assert [cause for cause in clerk.considered if cause in "cde"] == ["c", "d", "e"]
+
+
+async def test_the_next_in_a_thread_does_not_wait_until_its_person_was_told(database: Database) -> None:
+    """Telling may take its time (GitHub's content limits); the deed is done all the same."""
+    clerk, held = Clerk(), Held()
+    await _ask(database, "a")
+    await _ask(database, "b")
+    clerk.deeds["a"], clerk.telling["a"] = _worth_telling, held
+    async with _running(Dispatcher(database, RecordingQueue(), clerk)):
+        await held.reached.wait()
+        await _moment(database, "b", "dispatched_at")
+        assert (await read_request(database, "a")).answered_at is None
+        held.passed.set()
+        await _moment(database, "a", "answered_at")
+    assert clerk.told == ["a"]
+
+
+async def test_so_many_are_considered_at_once_and_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of comments neither opens a connection each nor is lost."""
+    monkeypatch.setattr(dispatch, "MOST_AT_ONCE", 3)
+    clerk, held = Clerk(), Held()
+    at_once, most = 0, 0
+
+    async def count() -> None:
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        if at_once == 3:
+            held.reached.set()
+        await held.passed.wait()
+        at_once -= 1
+
+    for number in range(10):
+        await _ask(database, str(number), issue=number)
+        clerk.considering[str(number)] = count
+    async with _running(Dispatcher(database, RecordingQueue(), clerk)):
+        await held.reached.wait()
+        held.passed.set()
+        for number in range(10):
+            await _moment(database, str(number), "dispatched_at")
+    assert (most, sorted(clerk.considered)) == (3, [str(number) for number in range(10)])
+
+
+@pytest.mark.parametrize(("asked", "least", "most"), [(120.0, 100, 120), (None, 0, 2)])
+async def test_what_the_world_did_not_allow_is_tried_again_later(
+    database: Database, asked: float | None, least: float, most: float
+) -> None:
+    """Not before the moment that was asked for, or a first short pause; its thread waits for it."""
+    clerk = Clerk()
+    dispatcher = Dispatcher(database, RecordingQueue(), clerk)
+    await _ask(database, "a")
+    await _ask(database, "b")
+    clerk.considering["a"] = _failing(WorldFault("GitHub is away", asked))
+    with capture_logs() as logs:
+        await dispatcher.once()
+    waiting = await read_request(database, "a")
+    assert (waiting.dispatched_at, waiting.attempts) == (None, 1)
+    assert least <= _seconds_off(waiting) <= most
+    assert clerk.considered == ["a"]
+    assert [line["why"] for line in logs if line["event"] == "request.not_done"] == ["GitHub is away"]
+    await _let_pass(database, "a")
+    await dispatcher.once()
+    assert clerk.considered == ["a", "a", "b"]
+    assert (await _all(database))[2] == ["done", "done"]
+
+
+async def test_the_pauses_grow_but_not_for_ever(database: Database) -> None:
+    """A GitHub that stays away is asked ever less often, five minutes apart at most."""
+    clerk, pauses = Clerk(), []
+    dispatcher = Dispatcher(database, RecordingQueue(), clerk)
+    await _ask(database, "a")
+    clerk.considering["a"] = _failing(*[WorldFault("GitHub is away")] * 12)
+    with capture_logs():
+        for _ in range(12):
+            await dispatcher.once()
+            pauses.append(_seconds_off(await read_request(database, "a")))
+            await _let_pass(database, "a")
+    assert pauses[:5] == sorted(pauses[:5])
+    assert pauses[4] > 10
+    assert 290 < pauses[-1] <= 300
+    await dispatcher.once()
+    assert (await _all(database))[2] == ["done"]
+
+
+async def test_what_the_world_does_not_allow_for_a_day_is_given_up(database: Database) -> None:
+    """Its thread goes on after it, and its outcome names why."""
+    clerk = Clerk()
+    await _ask(database, "a")
+    await _ask(database, "b")
+    async with database.transaction() as session:
+        row = await session.get_one(Request, (await read_request(database, "a")).id)
+        row.created_at = clock.now() - timedelta(hours=25)
+    clerk.considering["a"] = _failing(WorldFault("GitHub is away"))
+    with capture_logs():
+        await Dispatcher(database, RecordingQueue(), clerk).once()
+    assert (await _all(database))[2] == ["failed: GitHub is away", "done"]
+
+
+async def test_what_nobody_can_do_ends_at_once(database: Database) -> None:
+    """Asking again would change nothing where the App may not: the thread is not held up."""
+    clerk = Clerk()
+    await _ask(database, "a")
+    await _ask(database, "b")
+    clerk.considering["a"] = _failing(Blocked("the App is not installed any more"))
+    with capture_logs():
+        await Dispatcher(database, RecordingQueue(), clerk).once()
+    assert (await _all(database))[2] == ["failed: the App is not installed any more", "done"]
+    assert clerk.considered == ["a", "b"]
+
+
+async def test_a_request_that_crashes_five_times_ends_loudly(database: Database) -> None:
+    """A bug may be bad luck four times; then the thread goes on, and the log has each of them."""
+    clerk = Clerk()
+    dispatcher = Dispatcher(database, RecordingQueue(), clerk)
+    await _ask(database, "a")
+    await _ask(database, "b")
+    clerk.considering["a"] = _failing(*[KeyError("bug")] * 50)
+    with capture_logs() as logs:
+        for _ in range(5):
+            assert (await _all(database))[2] == [None, None]
+            await dispatcher.once()
+            if (await read_request(database, "a")).dispatched_at is None:
+                await _let_pass(database, "a")
+    assert (await _all(database))[2] == ["failed: 'bug'", "done"]
+    crashes = [line for line in logs if line["event"] == "request.crashed"]
+    assert [(line["log_level"], line["attempt"]) for line in crashes] == [("error", n) for n in range(1, 6)]
+
+
+async def test_an_answer_that_could_not_be_told_is_told_later(database: Database) -> None:
+    """The deed is not done again; the person hears once GitHub takes it, and then no more."""
+    clerk = Clerk()
+    dispatcher = Dispatcher(database, RecordingQueue(), clerk)
+    await _ask(database, "a")
+    clerk.deeds["a"] = _worth_telling
+    clerk.telling["a"] = _failing(WorldFault("GitHub is away", 120.0))
+    with capture_logs():
+        await dispatcher.once()
+        await dispatcher.once()
+    untold = await read_request(database, "a")
+    assert (untold.outcome, untold.answer, untold.answered_at) == ("done", {"say": "hello"}, None)
+    assert 100 < _seconds_off(untold) <= 120
+    await _let_pass(database, "a")
+    for _ in range(3):
+        await dispatcher.once()
+    assert (clerk.considered, clerk.told) == (["a"], ["a"])
+    assert (await read_request(database, "a")).answered_at is not None
+    assert len((await _all(database))[0]) == 1
+
+
+async def test_nobody_is_told_where_nobody_can_be(database: Database) -> None:
+    """A locked thread, a deleted issue: the answer is given up at once, what was done stays done."""
+    clerk = Clerk()
+    await _ask(database, "a")
+    clerk.deeds["a"], clerk.telling["a"] = _worth_telling, _failing(Blocked("the thread is locked"))
+    with capture_logs():
+        await Dispatcher(database, RecordingQueue(), clerk).once()
+    request = await read_request(database, "a")
+    assert (request.outcome, request.answered_at is not None) == ("done", True)
+    assert clerk.told == []
+
+
+async def test_what_a_dead_worker_had_taken_comes_back(database: Database) -> None:
+    """Whoever dies over a Request keeps it from the others for a minute, and no longer."""
+    clerk, held = Clerk(), Held()
+    await _ask(database, "a")
+    clerk.considering["a"] = held
+    async with _running(Dispatcher(database, RecordingQueue(), clerk)):
+        await held.reached.wait()
+    other = Clerk()
+    second = Dispatcher(database, RecordingQueue(), other)
+    await second.once()
+    assert other.considered == []
+    assert 0 < _seconds_off(await read_request(database, "a")) <= dispatch.CLAIM.total_seconds()
+    await _let_pass(database, "a")
+    await second.once()
+    assert other.considered == ["a"]
+    assert (await _all(database))[2] == ["done"]
+
+
+async def test_an_answer_that_a_dead_worker_owed_is_told(database: Database) -> None:
+    """It died between the deed and the word: another one says it, and does not do it again."""
+    clerk, held = Clerk(), Held()
+    await _ask(database, "a")
+    clerk.deeds["a"], clerk.telling["a"] = _worth_telling, held
+    async with _running(Dispatcher(database, RecordingQueue(), clerk)):
+        await held.reached.wait()
+    await _let_pass(database, "a")
+    other = Clerk()
+    await Dispatcher(database, RecordingQueue(), other).once()
+    assert (other.considered, other.told) == ([], ["a"])
+    assert len((await _all(database))[0]) == 1
+
+
+async def test_what_another_worker_did_meanwhile_is_not_done_twice(database: Database) -> None:
+    """A worker that thought for longer than its claim finds it done, and rolls its own deed back."""
+    slow, quick, held = Clerk(), Clerk(), Held()
+    await _ask(database, "a")
+    slow.deeds["a"] = quick.deeds["a"] = _worth_telling
+    slow.considering["a"] = held
+    dispatcher = Dispatcher(database, RecordingQueue(), slow)
+    async with _running(dispatcher):
+        await held.reached.wait()
+        attending = list(dispatcher._attending.values())
+        await _let_pass(database, "a")
+        await Dispatcher(database, RecordingQueue(), quick).once()
+        before = await read_request(database, "a")
+        with capture_logs() as logs:
+            held.passed.set()
+            await asyncio.wait(attending)
+    assert [line["event"] for line in logs] == ["request.not_done"]
+    assert (slow.told, quick.told) == ([], ["a"])
+    assert len((await _all(database))[0]) == 1
+    after = await read_request(database, "a")
+    assert (after.dispatched_at, after.answered_at) == (before.dispatched_at, before.answered_at)
+
+
+async def test_a_collision_is_looked_at_again_in_a_moment(database: Database) -> None:
+    """Of two who do the same to one issue a constraint refuses one, who then sees what is there."""
+    clerk = Clerk()
+    dispatcher = Dispatcher(database, RecordingQueue(), clerk)
+    await a_session(database, 42)
+    await _ask(database, "a")
+
+    async def collide(session: AsyncSession) -> Outcome:
+        if len(clerk.considered) == 1:
+            await sessions.open_for(session, repository="acme/shop", repository_id=7, issue_number=42)
+        return Outcome("absorbed")
+
+    clerk.deeds["a"] = collide
+    with capture_logs():
+        await dispatcher.once()
+    refused = await read_request(database, "a")
+    assert refused.dispatched_at is None
+    assert _seconds_off(refused) <= dispatch.COLLISION.total_seconds()
+    async with asyncio.timeout(10):
+        while (await read_request(database, "a")).dispatched_at is None:
+            await dispatcher.once()
+    assert (await _all(database))[2] == ["absorbed"]
+    assert (await read_request(database, "a")).attempts == 2

@@ -195,7 +195,9 @@ def test_what_comes_from_elsewhere_is_inert_and_redacted() -> None:
         SECRETS, kind="value", unknown=hostile, word="run", suggestion=None, allowed=("x",)
     )
 
-    body = replies.reply("op", "s", [part, Part(replies.not_now(NONE, why=hostile)), Part(wrong)], SECRETS)
+    body = replies.reply(
+        "op", "s", [part, Part(replies.option_refused(NONE, why=hostile)), Part(wrong)], SECRETS
+    )
 
     visible = re.sub(r"`[^`]*`", "", body)
     assert SECRET not in body

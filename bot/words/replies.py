@@ -139,23 +139,8 @@ def tests_come(here: Here) -> str:
     )
 
 
-def busy(here: Here) -> str:
-    """Return that another work has to end first."""
-    return f"Not now: {_stands(here)}.\nWait for its end, or {_STOP} first."
-
-
-def not_now(here: Here, *, why: str) -> str:
-    """Return that something can't be done at this moment."""
-    return f"Not now: {outgoing.phrase(why, here.secrets).rstrip('.')}.\n{_onwards(here)}"
-
-
 def no_session(here: Here) -> str:
     """Return that nothing was begun in this thread."""
-    return f"{_upper(_stands(here))}.\n{_onwards(here)}"
-
-
-def ended(here: Here) -> str:
-    """Return that the session's work has ended, and how to go on from it."""
     return f"{_upper(_stands(here))}.\n{_onwards(here)}"
 
 
@@ -213,7 +198,7 @@ def help_(here: Here) -> str:
 STANDING: Mapping[str, Callable[[Here], str]] = {
     one.__name__.rstrip("_"): one
     for one in (already, nothing_to_stop, nothing_to_pause, nothing_to_resume, nothing_to_retry,
-                nothing_to_test, tests_come, busy, no_session, ended, run_on_pull, not_ours, merged, closed,
+                nothing_to_test, tests_come, no_session, run_on_pull, not_ours, merged, closed,
                 edit_ignored, help_)
 }  # fmt: skip
 

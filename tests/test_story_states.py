@@ -1,0 +1,168 @@
+"""Whatever someone commands, in whatever state its task is, they hear one thing and the state is right."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from demo.claude.conversation import Conversation
+from demo.claude.script import Play, Turn
+from demo.github.issue import Issue
+from demo.github.pull import Pull
+from tests import people, shop, story
+from tests.people import Row
+from tests.story import Story
+
+# Said in any state, these change nothing. The two pages come once in a thread and are edited from then on.
+PAGES: list[Row] = [("/journeyman help", "+1", "| Command"), ("/journeyman config", "+1", "base")]
+
+
+async def _issue(told: Story, place: str, body: str = shop.BODY, *, label: bool = True) -> Issue:
+    repo = await told.world.seed_repository(place, shop.FILES)
+    told.world.add_collaborator("maria", "maintain")
+    issue = await told.world.open_issue(repo, "maria", shop.TITLE, body)
+    if label:
+        await told.world.label(issue, story.LABEL, "maria")
+    await told.world.delivered()
+    return issue
+
+
+async def _is(told: Story, issue: Issue, condition: str, seconds: float = 60) -> Any:
+    """Return the issue's newest task once the condition holds for it."""
+
+    async def look() -> Any:
+        found = told.rows(
+            f"SELECT t.* FROM tasks t JOIN sessions s ON s.id = t.session_id WHERE s.repository_id = ? "  # noqa: S608
+            f"AND s.issue_number = ? AND ({condition}) ORDER BY t.created_at DESC",
+            issue.repository.id, issue.number,
+        )  # fmt: skip
+        return found[0] if found else None
+
+    return await told.until(look, seconds)
+
+
+async def _nothing_yet(told: Story) -> list[str]:
+    issue = await _issue(told, "nobody/shop", label=False)
+    return await people.speak(told, issue, "maria", [
+        ("/journeyman status", "+1", "no session"),
+        ("/journeyman stop", "+1", "Nothing to stop"),
+        ("/journeyman pause", "+1", "Nothing to pause"),
+        ("/journeyman resume", "+1", "Nothing to resume"),
+        ("/journeyman retry", "+1", "Nothing to try again"),
+        ("/journeyman test", "+1", "Nothing to test"),
+        ("@journeyman-demo what do you think?", "confused", "no session"),
+        *PAGES,
+    ])  # fmt: skip
+
+
+async def _at_work(told: Story) -> list[str]:
+    """RUNNING, then asked to rest while a command runs, then let go on, then stopped."""
+    issue = await _issue(told, "acme/shop")
+    await _is(told, issue, "t.status = 'RUNNING' AND t.steps = 1")
+    wrong = await people.speak(told, issue, "maria", [
+        ("/journeyman run", "+1", "at work here already"),
+        ("/journeyman retry", "+1", "at work here already"),
+        ("/journeyman test", "+1", "tested in any case"),
+        ("/journeyman resume", "+1", "Nothing to resume"),
+        ("/journeyman status", "+1", None),
+        ("@journeyman-demo mind the floats, please", "eyes", None),
+        ("/journeyman pause", "+1", None),
+        ("/journeyman pause", "+1", None),
+        ("/journeyman resume", "+1", None),
+        *PAGES,
+    ])  # fmt: skip
+    assert (await _is(told, issue, "1 = 1"))["status"] == "RUNNING"
+    await waiting_room.wait()
+    return wrong + await people.speak(told, issue, "maria", [("/journeyman stop", "+1", None)])
+
+
+waiting_room = asyncio.Event()
+
+
+async def _in_line(told: Story) -> list[str]:
+    """PENDING for want of a slot, then PAUSED there, then let go on, then stopped: it never gets a slot."""
+    issue = await _issue(told, "line/shop")
+    await _is(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
+    wrong = await people.speak(told, issue, "maria", [
+        ("/journeyman run", "+1", "queued already"),
+        ("/journeyman retry", "+1", "queued already"),
+        ("/journeyman test", "+1", "tested in any case"),
+        ("/journeyman resume", "+1", "Nothing to resume: the work here is queued"),
+        ("/journeyman status", "+1", None),
+        ("@journeyman-demo mind the floats, please", "eyes", None),
+        ("/journeyman pause", "+1", None),
+    ])  # fmt: skip
+    await _is(told, issue, "t.status = 'PAUSED' AND t.paused_by = 'person'")
+    wrong += await people.speak(told, issue, "maria", [
+        ("/journeyman run", "+1", "at work here already"),
+        ("/journeyman retry", "+1", "at work here already"),
+        ("/journeyman test", "+1", "is paused"),
+        ("/journeyman status", "+1", None),
+        ("/journeyman pause", "+1", None),
+        ("@journeyman-demo and mind the ints", "eyes", None),
+        ("/journeyman resume", "+1", None),
+        ("/journeyman stop", "+1", None),
+    ])  # fmt: skip
+    await _is(told, issue, "t.status = 'CANCELLED'", 12)
+    return wrong
+
+
+async def _stopped(told: Story) -> list[str]:
+    """CANCELLED before it had a slot; what begins anew waits for one again."""
+    issue = await _issue(told, "ended/shop")
+    await _is(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
+    await told.world.unlabel(issue, story.LABEL, "maria")
+    await _is(told, issue, "t.status = 'CANCELLED'", 12)
+    wrong = await people.speak(told, issue, "maria", [
+        ("/journeyman stop", "+1", "Nothing to stop: the work here was stopped"),
+        ("/journeyman pause", "+1", "Nothing to pause"),
+        ("/journeyman resume", "+1", "Nothing to resume"),
+        ("/journeyman test", "+1", "Nothing to test"),
+        ("/journeyman status", "+1", None),
+        ("/journeyman retry", "eyes", None),
+    ])  # fmt: skip
+    await _is(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
+    wrong += await people.speak(told, issue, "maria", [("/journeyman stop", "+1", None)])
+    await _is(told, issue, "t.status = 'CANCELLED'", 12)
+    wrong += await people.speak(told, issue, "maria", [
+        ("@journeyman-demo do it after all, please", "eyes", None),
+        ("/journeyman stop", "+1", None),
+        ("/journeyman run budget=2", "eyes", None),
+        ("/journeyman stop", "+1", None),
+    ])  # fmt: skip
+    return wrong
+
+
+async def _failed(told: Story) -> list[str]:
+    """FAILED for a reason that a person can mend."""
+    issue = await _issue(told, "failed/shop", "base: nowhere\n\nIt should return 15.")
+    await _is(told, issue, "t.status = 'FAILED'")
+    return await people.speak(told, issue, "maria", [
+        ("/journeyman stop", "+1", "Nothing to stop: the work here has ended"),
+        ("/journeyman pause", "+1", "Nothing to pause"),
+        ("/journeyman resume", "+1", "Nothing to resume"),
+        ("/journeyman test", "+1", "Nothing to test"),
+        ("/journeyman status", "+1", None),
+        ("/journeyman retry from=tests", "+1", "Nothing to test"),
+        ("/journeyman retry budget=900", "confused", "5.00 a task"),
+        ("/journeyman run model=gpt-9", "confused", "Not started"),
+        ("/journeyman retry from=plan", "eyes", None),
+    ])  # fmt: skip
+
+
+async def test_every_command_before_during_and_after_a_task(tmp_path: Path) -> None:
+    """Each is answered once and none is lost: with no session, in line, at work, paused, stopped, failed."""
+    waiting_room.clear()
+    async with story.telling(tmp_path, [people.SLEEPING], JOURNEYMAN_CONCURRENCY="1") as told:
+        first = asyncio.create_task(_at_work(told))
+
+        async def busy() -> bool:
+            return bool(told.rows("SELECT 1 FROM tasks WHERE steps = 1"))
+
+        await told.until(busy)
+        wrong = sum(await asyncio.gather(_nothing_yet(told), _in_line(told), _stopped(told)), [])
+        waiting_room.set()
+        wrong += await first
+        wrong += await _failed(told)
+        await people.idle(told)
+        people.sound(told)
+        assert wrong == []
