@@ -96,7 +96,6 @@ async def speak(told: Story, place: Issue | Pull, user: User | str, rows: Sequen
     """Say one thing after the other, each after the last was answered; return what did not go by the table."""
     wrong = []
     for body, reaction, words in rows:
-        import time; t0=time.time()
         before = told.comments(thread_of(place), "reply")
         comment = await told.world.comment(place, user, body)
         await told.world.delivered()
@@ -105,7 +104,6 @@ async def speak(told: Story, place: Issue | Pull, user: User | str, rows: Sequen
         except AssertionError:
             wrong.append(f"{body!r} was not answered within 30 s")
             continue
-        print(f'{time.time():.1f} {time.time()-t0:.2f}', place.repository.full_name if hasattr(place,'repository') else '', body)
         new = told.comments(thread_of(place), "reply")[len(before) :]
         if reactions(comment) != [reaction]:
             wrong.append(f"{body!r}: {reactions(comment)} instead of {reaction}")

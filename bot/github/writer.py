@@ -61,6 +61,11 @@ class Writer:
                 await self._sleep(wait)
             self._written.append(self._clock())
 
+    @property
+    def is_full(self) -> bool:
+        """Whether writes wait for the content limits now: what can be left out should be."""
+        return self._turn.locked()
+
     def _wait(self) -> float:
         """Return the seconds until both windows have room; a clock set back empties them."""
         now = self._clock()

@@ -12,8 +12,8 @@ from bot.engine.dispatch import Deed, Outcome
 from bot.github import reactions, reads, reviews
 from bot.github.client import GitHub, Installation
 from bot.github.permissions import Permissions, Role
-from bot.github.reactions import DENIED, DONE, SEEN, UNCLEAR, Subject
-from bot.talk import commands, following, happenings, verbs
+from bot.github.reactions import SEEN, Subject
+from bot.talk import answers, commands, following, happenings, verbs
 from bot.talk.commands import Heard, Misread
 from bot.talk.thread import Said, Speaker, Thread
 from bot.talk.voice import Voice
@@ -87,21 +87,18 @@ class Attendant:
         heard = await asyncio.to_thread(commands.read, str(request.text.get("body") or ""), identity.slug)
         if not heard.commands and not heard.guidance:
             return _only_heard(request)
-        await self._seen(request)
+        seen = await self._seen(request)
         speaker = await self._speaker(request)
 
         async def deed(session: AsyncSession) -> Outcome:
             await threads.heard(session, request.repository_id or 0, request.issue_number or 0)
-            return await self._obey(session, request, speaker, heard)
+            said = await self._each(session, request, speaker, heard)
+            if heard.guidance:
+                thread = await Thread.read(session, request, speaker, self._cap_usd)
+                said.append(("", await following.guidance(thread, heard.guidance)))
+            return answers.answer(request, said, heard.left_out, seen=seen)
 
         return deed
-
-    async def _obey(self, session: AsyncSession, request: Request, speaker: Speaker, heard: Heard) -> Outcome:
-        said = await self._each(session, request, speaker, heard)
-        if heard.guidance:
-            thread = await Thread.read(session, request, speaker, self._cap_usd)
-            said.append(("", await following.guidance(thread, heard.guidance)))
-        return _answer(request, said, heard.left_out)
 
     async def _each(
         self, session: AsyncSession, request: Request, speaker: Speaker, heard: Heard
@@ -111,7 +108,7 @@ class Attendant:
         for command in heard.commands:
             thread = await Thread.read(session, request, speaker, self._cap_usd)
             if isinstance(command, Misread):
-                said.append((command.line, _misread(command)))
+                said.append((command.line, answers.misread(command)))
             else:
                 said.append((command.line, await verbs.obey(thread, command)))
         return said
@@ -132,7 +129,7 @@ class Attendant:
         if owner is None or owner.pull_request != request.issue_number:
             return _only_heard(request)
         request.text = {**request.text, "is_pull": True, "comments": found["comments"]}
-        await self._seen(request)
+        seen = await self._seen(request)
         speaker = await self._speaker(request)
 
         async def deed(session: AsyncSession) -> Outcome:
@@ -141,7 +138,7 @@ class Attendant:
             if wanted:
                 thread = await Thread.read(session, request, speaker, self._cap_usd)
                 said.append(("", await following.review(thread, found)))
-            return _answer(request, said, heard.left_out)
+            return answers.answer(request, said, heard.left_out, seen=seen)
 
         return deed
 
@@ -176,7 +173,7 @@ class Attendant:
 
         async def deed(session: AsyncSession) -> Outcome:
             thread = await Thread.read(session, request, speaker, self._cap_usd)
-            return _answer(request, [("", await following.button(thread))])
+            return answers.answer(request, [("", await following.button(thread))])
 
         return deed
 
@@ -202,7 +199,7 @@ class Attendant:
             pushed = [task for task in thread.history if task.head_sha]
             if not pushed or pushed[0].head_sha != text.get("head_sha"):
                 return Outcome("ignored: not the newest head")
-            return _answer(request, [("", await following.check_failed(thread, pushed[0]))])
+            return answers.answer(request, [("", await following.check_failed(thread, pushed[0]))])
 
         return deed
 
@@ -219,10 +216,13 @@ class Attendant:
 
         return deed
 
-    async def _seen(self, request: Request) -> None:
-        """Answer with 👀 before anything else."""
+    async def _seen(self, request: Request) -> bool:
+        """Answer with 👀 before anything else; not in a flood, where the answer itself must do."""
+        installation = self._installation(request)
+        if installation.writer.is_full:
+            return False
         subject = Subject(**verbs.subject_of(request))
-        await reactions.ensure_reaction(self._installation(request), request.repository, subject, SEEN)
+        return await reactions.ensure_reaction(installation, request.repository, subject, SEEN)
 
     async def _speaker(self, request: Request) -> Speaker:
         installation, login = self._installation(request), request.actor or ""
@@ -259,31 +259,3 @@ def _mentioned(found: Mapping[str, Any], slug: str) -> bool:
     """Whether an inline comment of the review is addressed to us."""
     texts = [str(comment.get("body") or "") for comment in found["comments"]]
     return any(commands.read(text, slug).mentioned for text in texts)
-
-
-def _misread(command: Misread) -> Said:
-    facts = {
-        "unknown": command.unknown, "suggestion": command.suggestion,
-        "allowed": list(command.allowed), "word": command.word,
-    }  # fmt: skip
-    return Said(f"not understood: {command.unknown[:50]}", UNCLEAR, f"unknown_{command.kind}", facts)
-
-
-def _answer(request: Request, said: list[tuple[str, Said]], left_out: int = 0) -> Outcome:
-    """Put together what one person hears: one reaction, one comment at most."""
-    parts = [{"say": one.say, "line": line, **one.facts} for line, one in said if one.say]
-    if left_out:
-        parts.append({"say": "too_many", "line": "", "left_out": left_out})
-    reactions_ = [one.reaction for _, one in said]
-    reaction = next((worst for worst in (DENIED, UNCLEAR) if worst in reactions_), None)
-    if reaction is None and None not in reactions_:
-        reaction = DONE
-    answer = {
-        "reaction": reaction,
-        "subject": verbs.subject_of(request),
-        "parts": parts,
-        "op": f"re-{request.id}",
-        "refresh": next((one.refresh for _, one in said if one.refresh), None),
-        "number": request.issue_number,
-    }
-    return Outcome("; ".join(one.outcome for _, one in said), answer)

@@ -65,10 +65,17 @@ async def follow_up(
     if waiting is not None and joins and await _join(thread.session, waiting, what):
         return waiting
     assert thread.owner is not None  # noqa: S101  # the caller looked
-    if thread.owner.ended_at is not None:
+    if thread.owner.ended_at is not None and not await _is_replaced(thread.session, thread.owner):
         await sessions.reopen(thread.session, thread.owner.id)
     trigger = {**carried(thread.latest), "origin": origin, **what}
     return await begin(thread, kind, thread.owner, trigger, options)
+
+
+async def _is_replaced(session: AsyncSession, owner: Session) -> bool:
+    """Whether the issue has another session by now; this one still answers for its own pull request."""
+    if owner.repository_id is None or owner.issue_number is None:
+        return False
+    return await sessions.find_open(session, owner.repository_id, owner.issue_number) is not None
 
 
 def carried(last: Task | None) -> dict[str, Any]:

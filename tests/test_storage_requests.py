@@ -1,0 +1,195 @@
+"""A Request waits in its thread's line, belongs to one worker at a time, and is done and answered once."""
+
+import asyncio
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from storage import clock, requests
+from storage.database import Database
+from storage.models import Request
+from storage.words import RequestKind
+from tests.records import a_request, read_request
+
+MINUTE = timedelta(minutes=1)
+
+
+async def _due(database: Database, limit: int = 100) -> list[str]:
+    async with database.reading() as session:
+        return [(await session.get_one(Request, each)).cause for each in await requests.due(session, limit)]
+
+
+async def _unanswered(database: Database, limit: int = 100) -> list[str]:
+    async with database.reading() as session:
+        found = await requests.unanswered(session, limit)
+        return [(await session.get_one(Request, each)).cause for each in found]
+
+
+async def _claim(database: Database, *causes: str, seconds: float = 60) -> list[str]:
+    ids = [(await read_request(database, cause)).id for cause in causes]
+    async with database.transaction() as session:
+        taken = await requests.claim(session, ids, clock.now() + timedelta(seconds=seconds))
+        return [request.cause for request in taken]
+
+
+async def _dispatch(database: Database, cause: str, answer: dict[str, str] | None = None) -> bool:
+    request = (await read_request(database, cause)).id
+    async with database.transaction() as session:
+        return await requests.dispatched(session, request, "task x", answer)
+
+
+async def test_of_each_thread_the_oldest_is_due(database: Database) -> None:
+    """A thread is a repository's number; the same number elsewhere is another, and the oldest come first."""
+    for cause, repository, number in (("a", 7, 1), ("b", 7, 1), ("c", 7, 2), ("d", 8, 1), ("e", 7, 2)):
+        await a_request(database, cause, repository_id=repository, issue_number=number)
+    assert await _due(database) == ["a", "c", "d"]
+    assert await _due(database, limit=2) == ["a", "c"]
+    await _dispatch(database, "c")
+    assert await _due(database) == ["a", "d", "e"]
+    await _dispatch(database, "a")
+    assert await _due(database) == ["b", "d", "e"]
+
+
+async def test_what_names_no_thread_has_a_line_of_its_own(database: Database) -> None:
+    """A repository's own events wait for each other and for no issue; an installation's likewise."""
+    await a_request(database, "issue")
+    for cause in ("renamed", "archived"):
+        await a_request(database, cause, RequestKind.REPOSITORY, issue_number=None)
+    for cause in ("suspend", "unsuspend"):
+        await a_request(
+            database, cause, RequestKind.INSTALLATION, repository="", repository_id=None, issue_number=None
+        )
+    assert await _due(database) == ["issue", "renamed", "suspend"]
+    await _dispatch(database, "renamed")
+    await _dispatch(database, "suspend")
+    assert await _due(database) == ["issue", "archived", "unsuspend"]
+
+
+async def test_a_claim_keeps_the_whole_thread_for_one_worker(database: Database) -> None:
+    """Neither the Request nor the next one of its thread is due while someone has it, until time is up."""
+    for cause, number in (("a", 1), ("b", 1), ("c", 2)):
+        await a_request(database, cause, issue_number=number)
+    assert await _claim(database, "a") == ["a"]
+    assert await _due(database) == ["c"]
+    assert await _claim(database, "a", "c") == ["c"]
+    async with database.transaction() as session:
+        past = clock.now() - timedelta(seconds=1)
+        await requests.postpone(session, (await read_request(database, "a")).id, past)
+    assert await _due(database) == ["a"]
+    assert await _claim(database, "a") == ["a"]
+    assert (await read_request(database, "a")).attempts == 2
+
+
+async def test_of_many_who_claim_at_once_one_gets_it(database: Database) -> None:
+    """Each Request goes to exactly one of the workers that saw it waiting, in the order it was asked."""
+    causes = [str(number) for number in range(6)]
+    for number, cause in enumerate(causes):
+        await a_request(database, cause, issue_number=number)
+    taken = await asyncio.gather(*(_claim(database, *causes) for _ in range(5)))
+    assert sorted(cause for one in taken for cause in one) == causes
+    assert all(one == sorted(one) for one in taken)
+    assert [(await read_request(database, cause)).attempts for cause in causes] == [1] * 6
+
+
+async def test_what_is_postponed_comes_back_at_its_moment(database: Database) -> None:
+    """Not before, and it keeps its place in the line."""
+    await a_request(database, "a")
+    await a_request(database, "b")
+    async with database.transaction() as session:
+        await requests.postpone(session, (await read_request(database, "a")).id, clock.now() + MINUTE)
+    assert await _due(database) == []
+    async with database.transaction() as session:
+        await requests.postpone(session, (await read_request(database, "a")).id, clock.now())
+    assert await _due(database) == ["a"]
+
+
+async def test_a_request_is_dispatched_once(database: Database) -> None:
+    """Whoever comes second is told that it is done, and changes neither outcome nor answer."""
+    await a_request(database, "a")
+    won = await asyncio.gather(*(_dispatch(database, "a", {"by": str(number)}) for number in range(5)))
+    assert sorted(won) == [False] * 4 + [True]
+    done = await read_request(database, "a")
+    assert (done.outcome, done.answer) == ("task x", {"by": str(won.index(True))})
+    assert done.dispatched_at is not None
+
+
+async def test_only_what_has_an_answer_is_unanswered(database: Database) -> None:
+    """What nobody is to be told of is over when it is dispatched; the rest until someone said it."""
+    for number, cause in enumerate("abc"):
+        await a_request(database, cause, issue_number=number)
+    assert await _unanswered(database) == []
+    await _dispatch(database, "a")
+    await _dispatch(database, "b", {"say": "hello"})
+    await _dispatch(database, "c", {})
+    assert await _unanswered(database) == ["b", "c"]
+    assert await _unanswered(database, limit=1) == ["b"]
+    assert await _claim(database, "b") == ["b"]
+    assert await _unanswered(database) == ["c"]
+    async with database.transaction() as session:
+        await requests.answered(session, (await read_request(database, "c")).id)
+    assert await _unanswered(database) == []
+
+
+async def test_an_only_worker_gives_back_what_a_dead_one_had(database: Database) -> None:
+    """What is not done or not told is due at once; what is over stays as it was."""
+    for number, cause in enumerate(("done", "undone", "untold")):
+        await a_request(database, cause, issue_number=number)
+    await _claim(database, "done", "undone", "untold")
+    await _dispatch(database, "done")
+    await _dispatch(database, "untold", {"say": "hello"})
+    async with database.transaction() as session:
+        await requests.unclaim(session)
+    assert await _due(database) == ["undone"]
+    assert await _unanswered(database) == ["untold"]
+    assert (await read_request(database, "done")).claimed_until is not None
+
+
+async def test_causes_are_known_again(database: Database) -> None:
+    """The sweep asks which of many it has heard of; odd texts and long lists are no matter."""
+    odd = "comment:7:ü' OR 1=1 --"
+    for cause in ("comment:7:1", odd):
+        await a_request(database, cause)
+    async with database.reading() as session:
+        asked = ["comment:7:1", "comment:7:2", odd, *(f"other {number}" for number in range(500))]
+        assert await requests.known(session, asked) == {"comment:7:1", odd}
+        assert await requests.known(session, []) == set()
+        assert await requests.of_cause(session, "comment:7:2") is None
+
+
+async def test_a_cause_that_is_known_keeps_its_text(database: Database) -> None:
+    """Text is taken as of the first that told us; what asks for nothing is no error."""
+    await a_request(database, "a", text={"body": "as it was"})
+    await a_request(database, "a", text={"body": "as it is"})
+    async with database.transaction() as session:
+        await requests.add(session, [])
+    assert (await read_request(database, "a")).text == {"body": "as it was"}
+
+
+async def test_the_latest_of_a_kind_in_a_thread(database: Database) -> None:
+    """Of this kind, in this thread, of this repository."""
+    await a_request(database, "first")
+    await a_request(database, "second")
+    await a_request(database, "stop", RequestKind.STOP)
+    await a_request(database, "elsewhere", issue_number=43)
+    await a_request(database, "other", repository_id=8)
+    async with database.reading() as session:
+        found = await requests.latest(session, 7, 42, RequestKind.RUN)
+        assert found is not None
+        assert found.cause == "second"
+        assert await requests.latest(session, 7, 99, RequestKind.RUN) is None
+
+
+async def test_a_long_line_is_looked_at_quickly(database: Database) -> None:
+    """Thousands that are done, and hundreds that wait, leave the look at the line what it is."""
+    async with database.transaction() as session:
+        asks = [
+            requests.Ask(
+                cause=str(number), kind=RequestKind.COMMENT, repository="a/b", repository_id=7,
+                issue_number=number % 50,
+            )
+            for number in range(3_000)
+        ]  # fmt: skip
+        await requests.add(session, asks)
+        done = update(Request).where(Request.id <= 2_500)
+        await session.execute(done.values(dispatched_at=clock.now(), outcome="x"))
+    assert await _due(database) == [str(number) for number in range(2_500, 2_550)]
