@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from bot.task import ending
 from bot.task.interruption import Interruptions
 from bot.task.lifecycle import Lifecycle
 from bot.task.work import Phase, Work
-from storage import clock, tasks
+from storage import clock
 from storage.database import Database
 from storage.models import Task
-from storage.words import TaskState
+from storage.words import Reason, TaskState
 from tests import records
 
 Do = Callable[[Work], Awaitable[None]]
@@ -59,14 +60,10 @@ class Life:
         """End the task as its outcome says."""
         self.ended += 1
         outcome = work.facts["outcome"]
-        async with work.writing() as writing:
-            await tasks.finish(
-                writing,
-                work.id,
-                TaskState(outcome["status"]),
-                outcome["reason"],
-                error_message=outcome["why"],
-            )
+        await ending.end(
+            work, TaskState(outcome["status"]), Reason(outcome["reason"]) if outcome["reason"] else None,
+            error_message=outcome["why"],
+        )  # fmt: skip
 
     async def run(self, task_id: str, most: int = 20) -> Task:
         """Be the engine until the run is over."""

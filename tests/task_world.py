@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -48,6 +48,8 @@ class World:
         self.tools: Counter[str] = Counter()
         self.answers: Counter[int] = Counter()
         self.outside: Counter[str] = Counter()
+        # What people do while Claude answers for that many times; nobody does it again after a death.
+        self.people: dict[int, Callable[[], Awaitable[None]]] = {}
 
     def pass_by(self) -> None:
         """Die here, if this is the moment."""
@@ -132,6 +134,8 @@ class Claude:
         turn = sum(message["role"] == "assistant" for message in question.messages)
         with self._world.doing():
             self._world.answers[turn] += 1
+            if turn in self._world.people:
+                await self._world.people.pop(turn)()
             if turn < len(TURNS):
                 return TURNS[turn]
             return calls(("bash", {"command": "edit 2"}), FINISH, tag=str(turn))

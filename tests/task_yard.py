@@ -105,6 +105,16 @@ class Yard:
         git_remote.git(self.person, "push", "-q", str(self.remote), branch)
         return made
 
+    def force(self, commit: str, branch: str = NAME) -> None:
+        """Let a person put the branch somewhere else, whatever it held."""
+        git_remote.git(
+            self.person, "push", "-q", "--force", str(self.remote), f"{commit}:refs/heads/{branch}"
+        )
+
+    def delete(self, branch: str = NAME) -> None:
+        """Let a person delete the branch."""
+        git_remote.git(self.person, "push", "-q", str(self.remote), f":refs/heads/{branch}")
+
     def branches(self) -> dict[str, str]:
         """Return the remote's branches but main, with their trees."""
         listing = git_remote.git(

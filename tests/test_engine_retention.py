@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from bot.engine.retention import Retention
-from storage import clock, deliveries, interactions, snapshots, tasks
+from storage import answered, clock, deliveries, interactions, snapshots, tasks
 from storage.database import Database
-from storage.models import Delivery, Interaction, Snapshot, Task
+from storage.models import Delivery, Event, Interaction, Snapshot, Task
+from storage.records import Answered
 from storage.words import InteractionType, TaskState
 from tests.records import a_session, a_task
 
@@ -40,7 +41,7 @@ async def _finished(database: Database, issue: int, days_ago: int | None) -> Tas
 
 
 async def test_only_the_old_is_forgotten(database: Database) -> None:
-    """Payloads by when they came, conversations and snapshots by when their task ended; tasks stay."""
+    """Payloads by when they came; talk, events and snapshots by when their task ended; tasks stay."""
     old, recent, running = [
         await _finished(database, issue, days) for issue, days in ((1, 91), (2, 89), (3, None))
     ]
@@ -54,9 +55,21 @@ async def test_only_the_old_is_forgotten(database: Database) -> None:
         kept = {recent.id, running.id}
         assert set(await session.scalars(select(Interaction.task_id))) == kept
         assert set(await session.scalars(select(Snapshot.task_id))) == kept
+        assert set(await session.scalars(select(Event.task_id))) == kept
         assert set(await session.scalars(select(Task.id))) == {old.id, *kept}
         assert set(await session.scalars(select(Delivery.id))) == {"recent"}
     assert (runs.left, runs.asked_before) == (0, {moment - timedelta(days=90)})
+
+
+async def test_what_an_api_call_was_told_is_kept_for_a_day(database: Database) -> None:
+    """Much shorter than the rest: its key is then anybody's again."""
+    async with database.transaction() as session:
+        for key, hours in (("old", 25), ("new", 23)):
+            await answered.remember(session, key, "f" * 64, 200, {})
+            (await session.get_one(Answered, key)).created_at = clock.now() - timedelta(hours=hours)
+    await Retention(database, CountedRuns(0), 90).once()
+    async with database.reading() as session:
+        assert list(await session.scalars(select(Answered.key))) == ["new"]
 
 
 async def test_more_than_one_batch_is_forgotten(database: Database) -> None:

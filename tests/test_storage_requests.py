@@ -165,22 +165,28 @@ async def test_a_cause_that_is_known_keeps_its_text(database: Database) -> None:
     assert (await read_request(database, "a")).text == {"body": "as it was"}
 
 
-async def test_the_latest_of_a_kind_in_a_thread(database: Database) -> None:
-    """Of this kind, in this thread, of this repository."""
-    await a_request(database, "first")
-    await a_request(database, "second")
-    await a_request(database, "stop", RequestKind.STOP)
-    await a_request(database, "elsewhere", issue_number=43)
-    await a_request(database, "other", repository_id=8)
+async def test_what_came_before_in_a_thread(database: Database) -> None:
+    """The newest of these kinds that is older: in this thread, of this repository."""
+    for cause, kind, more in (
+        ("on", RequestKind.RUN, {}), ("off", RequestKind.STOP, {}), ("word", RequestKind.COMMENT, {}),
+        ("elsewhere", RequestKind.RUN, {"issue_number": 43}),
+        ("other", RequestKind.RUN, {"repository_id": 8}),
+        ("this", RequestKind.RUN, {}), ("later", RequestKind.STOP, {}),
+    ):  # fmt: skip
+        await a_request(database, cause, kind, **more)
+    labels = (RequestKind.RUN, RequestKind.STOP)
     async with database.reading() as session:
-        found = await requests.latest(session, 7, 42, RequestKind.RUN)
-        assert found is not None
-        assert found.cause == "second"
-        assert await requests.latest(session, 7, 99, RequestKind.RUN) is None
+        for cause, kinds, before in (
+            ("this", labels, "off"), ("this", [RequestKind.RUN], "on"), ("off", labels, "on"),
+            ("later", labels, "this"), ("on", labels, None), ("this", [RequestKind.REVIEW], None),
+        ):  # fmt: skip
+            request = await read_request(database, cause)
+            found = await requests.latest(session, request, kinds)
+            assert (found and found.cause) == before, cause
 
 
-async def test_a_long_line_is_looked_at_quickly(database: Database) -> None:
-    """Thousands that are done, and hundreds that wait, leave the look at the line what it is."""
+async def test_what_is_done_does_not_hide_what_waits(database: Database) -> None:
+    """After thousands the line is still each thread's oldest."""
     async with database.transaction() as session:
         asks = [
             requests.Ask(

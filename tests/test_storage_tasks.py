@@ -135,6 +135,134 @@ async def test_the_first_wish_to_stop_stays(database: Database) -> None:
     assert (await read_task(database, task.id)).cancel_wanted == "first"
 
 
+async def test_a_stop_may_have_a_reason(database: Database) -> None:
+    """What happened to the repository ends a task FAILED: the wish keeps as what."""
+    task = await a_task(database, status=TaskState.RUNNING)
+    async with database.transaction() as session:
+        await tasks.want_cancel(session, task.session_id, "the App was uninstalled", as_=Reason.BLOCKED)
+        await tasks.want_cancel(session, task.session_id, "@ann stopped it")
+    wanted = await read_task(database, task.id)
+    assert (wanted.cancel_wanted, wanted.cancel_as) == ("the App was uninstalled", Reason.BLOCKED)
+
+
+async def test_one_task_of_a_session_may_be_stopped(database: Database) -> None:
+    """The other goes on; one of another session is never meant."""
+    owner = await a_session(database)
+    working, waiting = await a_task(database, owner, TaskState.RUNNING), await a_task(database, owner)
+    other = await a_task(database, await a_session(database, 2))
+    async with database.transaction() as session:
+        assert await tasks.want_cancel(session, owner.id, "stop", task_id=other.id) == []
+        assert await tasks.want_cancel(session, owner.id, "stop", task_id=waiting.id) == [waiting.id]
+    told = [(await read_task(database, task.id)).cancel_wanted for task in (working, waiting, other)]
+    assert told == [None, "stop", None]
+    async with database.transaction() as session:
+        assert await tasks.want_cancel(session, owner.id, "all") == [working.id]
+
+
+@pytest.mark.parametrize("by", list(PausedBy))
+async def test_stopping_a_paused_task(database: Database, by: PausedBy) -> None:
+    """One that gave up its slot gets a run that only stops it; the simulated human's is at work as it is."""
+    task = await a_task(database, status=TaskState.RUNNING, enqueued_at=clock.now())
+    async with database.transaction() as session:
+        await tasks.move(session, task.id, TaskState.PAUSED, paused_by=by)
+        await tasks.want_cancel(session, task.session_id, "stop")
+    wanted = await read_task(database, task.id)
+    more = by is not PausedBy.SIMULATED_HUMAN
+    assert (wanted.runs, wanted.enqueued_at is None) == (task.runs + more, more)
+
+
+async def _to_enqueue(database: Database) -> list[str]:
+    async with database.reading() as session:
+        return [task.id for task in await tasks.to_enqueue(session)]
+
+
+async def test_pausing_a_running_task_leaves_its_run(database: Database) -> None:
+    """Its worker sees the wish after the step; the first who asked is named, and the task is not ended."""
+    task = await a_task(database, status=TaskState.RUNNING, phase="converse", enqueued_at=clock.now())
+    async with database.transaction() as session:
+        await tasks.want_pause(session, task.id, "ann")
+        await tasks.want_pause(session, task.id, "bob")
+    wanted = await read_task(database, task.id)
+    assert (wanted.pause_wanted, wanted.status) == ("ann", TaskState.RUNNING)
+    assert (wanted.runs, wanted.enqueued_at) == (task.runs, task.enqueued_at)
+
+
+async def test_pausing_a_task_in_the_queue_does_not_wait_for_a_slot(database: Database) -> None:
+    """It gets one new run, which only puts it to rest; one that is still let in is paused after that."""
+    waiting = await a_task(database, phase="prepare", enqueued_at=clock.now())
+    admitted = await a_task(database, await a_session(database, 2), enqueued_at=clock.now())
+    async with database.transaction() as session:
+        for task in (waiting, admitted):
+            await tasks.want_pause(session, task.id, "ann")
+            await tasks.want_pause(session, task.id, "bob")
+    assert await _to_enqueue(database) == [waiting.id]
+    assert (await read_task(database, waiting.id)).runs == waiting.runs + 1
+    assert (await read_task(database, admitted.id)).runs == admitted.runs
+
+
+async def test_a_task_that_a_person_paused_waits_for_a_person(database: Database) -> None:
+    """No free slot begins it; being resumed does, and being stopped does as well."""
+    for number, go_on in enumerate((tasks.resume, tasks.want_cancel), start=1):
+        task = await a_task(database, await a_session(database, number), TaskState.RUNNING, phase="converse")
+        async with database.transaction() as session:
+            await tasks.want_pause(session, task.id, "ann")
+            await tasks.move(session, task.id, TaskState.PAUSED, paused_by=PausedBy.PERSON)
+            await tasks.yield_slot(session, task.id, None)
+        assert await _to_enqueue(database) == []
+        async with database.transaction() as session:
+            whom = task.id if go_on is tasks.resume else task.session_id
+            await go_on(session, whom, "bob")
+        assert await _to_enqueue(database) == [task.id]
+        assert (await read_task(database, task.id)).status is TaskState.PAUSED, "the worker moves it"
+        async with database.transaction() as session:
+            await tasks.finish(session, task.id, TaskState.CANCELLED)
+
+
+async def test_an_ended_task_is_neither_paused_nor_stopped(database: Database) -> None:
+    """A wish that comes too late leaves no trace in the row."""
+    task = await a_task(database, status=TaskState.RUNNING)
+    async with database.transaction() as session:
+        await tasks.finish(session, task.id, TaskState.COMPLETED)
+        await tasks.want_pause(session, task.id, "ann")
+        assert await tasks.want_cancel(session, task.session_id, "stop") == []
+    late = await read_task(database, task.id)
+    assert (late.pause_wanted, late.cancel_wanted, late.status) == (None, None, TaskState.COMPLETED)
+
+
+async def test_a_follow_up_waits_behind_the_task_at_work(database: Database) -> None:
+    """It is let in, and stopped, at once; a slot it gets when the one before it has ended."""
+    owner = await a_session(database)
+    working = await a_task(database, owner, TaskState.RUNNING, enqueued_at=clock.now())
+    waiting = await a_task(database, owner)
+    other = await a_task(database, await a_session(database, 2), phase="prepare")
+    assert await _to_enqueue(database) == [waiting.id, other.id], "to be let in"
+    async with database.transaction() as session:
+        await tasks.change(session, waiting.id, phase="prepare")
+    for state in LIVE:
+        async with database.transaction() as session:
+            await tasks.move(session, working.id, state, paused_by=PausedBy.PERSON)
+        assert await _to_enqueue(database) == [other.id], state
+    async with database.transaction() as session:
+        await tasks.want_cancel(session, owner.id, "stop", task_id=waiting.id)
+    assert await _to_enqueue(database) == [waiting.id, other.id]
+    async with database.transaction() as session:
+        await tasks.change(session, waiting.id, cancel_wanted=None)
+        await tasks.finish(session, working.id, TaskState.COMPLETED)
+    assert await _to_enqueue(database) == [waiting.id, other.id]
+
+
+async def test_who_waits_knows_its_place_in_the_line(database: Database) -> None:
+    """Counted are those that wait for a slot since longer; who is being let in stands in no line."""
+    made = [await a_task(database, await a_session(database, n), phase="prepare") for n in (1, 2, 3)]
+    new = await a_task(database, await a_session(database, 4))
+    async with database.reading() as session:
+        assert [await tasks.ahead(session, task) for task in [*made, new]] == [1, 2, 3, None]
+    async with database.transaction() as session:
+        await tasks.move(session, made[0].id, TaskState.RUNNING)
+    async with database.reading() as session:
+        assert [await tasks.ahead(session, task) for task in made[1:]] == [1, 2]
+
+
 async def test_a_task_that_waits_is_handed_over_when_its_time_comes(database: Database) -> None:
     """A task that gave up its slot is due at `resume_at`, or at once when someone wants it stopped."""
     task = await a_task(database, status=TaskState.RUNNING, enqueued_at=clock.now())
@@ -178,6 +306,60 @@ async def test_one_issue_has_one_open_session(database: Database) -> None:
         assert found is not None
         assert found.id == second.id
         assert await sessions.earlier(session, second) == 1
+
+
+async def test_a_thread_leads_to_its_session(database: Database) -> None:
+    """From the issue as from the pull request: to the open session, else to the newest."""
+    first = await a_session(database, 5)
+    async with database.transaction() as session:
+        await sessions.change(session, first.id, pull_request=9)
+        await sessions.end(session, first.id)
+    second = await a_session(database, 5)
+
+    async def found(number: int) -> str | None:
+        async with database.reading() as session:
+            owner = await sessions.of_thread(session, 7, number)
+            assert await sessions.of_thread(session, 8, number) is None
+        return owner.id if owner is not None else None
+
+    assert [await found(number) for number in (5, 9, 1)] == [second.id, first.id, None]
+    async with database.transaction() as session:
+        await sessions.end(session, second.id)
+        await sessions.reopen(session, first.id)
+    assert await found(5) == first.id
+    async with database.transaction() as session:
+        with pytest.raises(IntegrityError):
+            async with session.begin_nested():
+                await sessions.reopen(session, second.id)
+    async with database.transaction() as session:
+        await sessions.end(session, first.id)
+    assert await found(5) == second.id
+
+
+async def test_a_head_leads_to_its_session(database: Database) -> None:
+    """The one whose push made that commit, in that repository."""
+    owner = await a_session(database, 5)
+    await a_task(database, owner, TaskState.RUNNING, head_sha="a" * 40)
+    async with database.reading() as session:
+        found = await sessions.of_head(session, 7, "a" * 40)
+        assert found is not None
+        assert found.id == owner.id
+        assert await sessions.of_head(session, 8, "a" * 40) is None
+        assert await sessions.of_head(session, 7, "b" * 40) is None
+
+
+async def test_the_open_sessions_of_a_place(database: Database) -> None:
+    """Of repositories, or of all that an installation has; ended ones are nobody's concern."""
+    here, there = await a_session(database, 1), await a_session(database, 1, repository_id=8)
+    other = await a_session(database, 1, repository_id=9, installation_id=4)
+    ended = await a_session(database, 2)
+    async with database.transaction() as session:
+        await sessions.end(session, ended.id)
+        by_repository = await sessions.open_in(session, [7, 9])
+        by_installation = await sessions.open_in(session, [], installation_id=3)
+        assert {one.id for one in by_repository} == {here.id, other.id}
+        assert {one.id for one in by_installation} == {here.id, there.id}
+        assert await sessions.open_in(session, []) == []
 
 
 async def test_sessions_without_an_issue_are_not_limited(database: Database) -> None:

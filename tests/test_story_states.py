@@ -166,3 +166,94 @@ async def test_every_command_before_during_and_after_a_task(tmp_path: Path) -> N
         await people.idle(told)
         people.sound(told)
         assert wrong == []
+
+
+class _Slow:
+    """Tests that Claude writes so slowly that people can speak meanwhile."""
+
+    def __call__(self, conversation: Conversation) -> Turn:
+        return Turn(text=conversation.as_json(shop.TESTS), delay=1.2)
+
+
+RIGHT = Play(match="Totals are wrong", turns=[shop.MEND, shop.DONE], tests=_Slow(), name="right")
+AGAIN = Play(
+    match="Go on with work on",
+    turns=[Turn(tools=[("finish", {"summary": "It is as it should be."})])],
+    rest=Turn(tools=[("finish", {"summary": "It is as it should be."})]),
+    tests=shop.TESTS,
+    name="again",
+)
+
+
+async def _tested(told: Story, issue: Issue) -> list[str]:
+    """TESTING: what asks for a result hears that it comes."""
+    await _is(told, issue, "t.status = 'TESTING'")
+    wrong = await people.speak(told, issue, "maria", [
+        ("/journeyman run", "+1", "at work here already"),
+        ("/journeyman retry", "+1", "at work here already"),
+        ("/journeyman test", "+1", "tested in any case"),
+        ("/journeyman resume", "+1", "Nothing to resume"),
+        ("/journeyman status", "+1", None),
+        ("/journeyman pause", "+1", None),
+        ("/journeyman resume", "+1", None),
+    ])  # fmt: skip
+    assert (await _is(told, issue, "1 = 1"))["status"] == "TESTING"
+    return wrong
+
+
+async def _offered(told: Story, issue: Issue, pull: Pull) -> list[str]:
+    """COMPLETED with an open pull request: the same is said in both threads."""
+    wrong = []
+    for place in (issue, pull):
+        wrong += await people.speak(told, place, "maria", [
+            ("/journeyman stop", "+1", "Nothing to stop: the work here is done"),
+            ("/journeyman pause", "+1", "Nothing to pause"),
+            ("/journeyman resume", "+1", "Nothing to resume"),
+            ("/journeyman status", "+1", None),
+        ])  # fmt: skip
+    wrong += await people.speak(told, pull, "maria", [
+        ("/journeyman run", "confused", "pull request comes from one already"), *PAGES,
+    ])  # fmt: skip
+    wrong += await people.speak(told, pull, "maria", [("/journeyman test", "eyes", None)])
+    await _is(told, issue, "t.kind = 'retest' AND t.status = 'COMPLETED'")
+    wrong += await people.speak(told, issue, "maria", [("/journeyman retry", "eyes", None)])
+    await _is(told, issue, "t.kind = 'follow_up' AND t.status = 'COMPLETED'")
+    return wrong
+
+
+async def _over(told: Story, issue: Issue, pull: Pull, word: str) -> list[str]:
+    """Merged or closed: nothing begins in the session any more, and it says so."""
+    await _is(told, issue, f"s.pull_state = '{word}'")
+    wrong = []
+    for place in (pull, issue):
+        wrong += await people.speak(told, place, "maria", [
+            ("/journeyman test", "confused", word),
+            ("/journeyman retry", "confused", word),
+            ("@journeyman-demo one more thing", "confused", word),
+            ("/journeyman stop", "+1", "Nothing to stop"),
+            ("/journeyman pause", "+1", "Nothing to pause"),
+            ("/journeyman resume", "+1", "Nothing to resume"),
+            ("/journeyman status", "+1", None),
+        ])  # fmt: skip
+    return wrong
+
+
+async def test_every_command_while_it_tests_and_after_the_pull_request(tmp_path: Path) -> None:
+    """On the issue and on the pull request: tested, offered, merged, closed."""
+    async with story.telling(tmp_path, [AGAIN, RIGHT]) as told:
+        pulls, wrong = [], []
+        issues = [await _issue(told, "acme/shop"), await _issue(told, "other/shop")]
+        wrong += await _tested(told, issues[0])
+        for issue in issues:
+            task = await told.until(lambda issue=issue: _is(told, issue, "t.finished_at IS NOT NULL"))
+            assert task["status"] == "COMPLETED", task["error_message"]
+            pulls += told.world.pulls[issue.repository.id].values()
+        wrong += await _offered(told, issues[0], pulls[0])
+        await told.world.merge(pulls[0], "maria")
+        await told.world.close_issue(pulls[1].issue, "maria")
+        await told.world.delivered()
+        wrong += await _over(told, issues[0], pulls[0], "merged")
+        wrong += await _over(told, issues[1], pulls[1], "closed")
+        await people.idle(told)
+        people.sound(told)
+        assert wrong == []

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -9,6 +10,7 @@ from bot.task import history
 from bot.task.interruption import Interruptions
 from bot.task.lifecycle import Lifecycle
 from bot.task.work import Work
+from storage import tasks
 from storage.database import Database
 from storage.models import Task
 from storage.words import ENDED, InteractionType, TaskState
@@ -61,6 +63,42 @@ async def test_a_death_at_any_moment_changes_nothing(sqlite: Database, start: in
         assert {key for key in world.outside if key.startswith("final")} == {"final COMPLETED"}, why
         assert task.steps == len(world.answers), why
         await _whole(work, why)
+
+
+async def test_a_death_at_any_moment_neither_loses_nor_doubles_a_persons_word(sqlite: Database) -> None:
+    """One is said as Claude ends its turn, another as it hands its work in: each is heard once, in order."""
+
+    async def told(moment: int) -> tuple[World, Task, Work]:
+        world = World(moment)
+        owner = await records.a_session(sqlite, moment + 1)
+        task = await records.a_task(sqlite, owner, seed=3)
+
+        def says(words: str) -> Callable[[], Awaitable[None]]:
+            async def say() -> None:
+                async with sqlite.transaction() as writing:
+                    known = (await tasks.get(writing, task.id)).facts.get("words") or []
+                    word = {"author": "ann", "author_id": 9, "text": words}
+                    await tasks.set_facts(writing, task.id, words=[*known, word])
+
+            return say
+
+        world.people = {2: says("One."), len(TURNS) - 1: says("Two.")}
+        return world, await _live(sqlite, world, task.id), await Work.load(sqlite, task.id)
+
+    whole, _, _ = await told(0)
+    for moment in range(5, whole.moments + 1, EVERY):
+        world, task, work = await told(moment)
+        why = f"died at {moment} of {whole.moments}"
+        assert (world.deaths, task.status) == (1, TaskState.COMPLETED), why
+        heard = [
+            e.content["shown"] for e in await work.entries() if e.interaction_type is InteractionType.HUMAN
+        ]
+        assert heard == ["One.", "Two."], why
+        assert task.facts["words"] == [], why
+        assert {key for key in world.outside if key.startswith("push")} == {f"push {task.tree}"}, why
+        assert {key for key in world.outside if key.startswith("final")} == {"final COMPLETED"}, why
+        async with sqlite.reading() as reading:
+            assert len(await tasks.of_session(reading, task.session_id)) == 1, why
 
 
 async def _whole(work: Work, why: str) -> None:

@@ -12,7 +12,7 @@ from bot.errors import Blocked, WorldFault
 from bot.task import lifecycle as lifecycles
 from bot.task.lifecycle import Refused
 from bot.task.work import Phase, Work
-from storage import clock, tasks
+from storage import clock, sessions, tasks
 from storage.database import Database
 from storage.words import PausedBy, Reason, TaskState
 from tests import records
@@ -188,3 +188,179 @@ async def test_what_cannot_be_shown_stops_nothing(sqlite: Database, problem: Exc
     assert life.forge.epilogues == 1
     assert not await life.lifecycle.advance(task.id, task.runs)
     assert life.forge.epilogues == 1
+
+
+def _counting(calls: list[str]) -> Do:
+    """Return a phase that counts, and ends the task at its third step."""
+
+    async def phase(work: Work) -> None:
+        calls.append(work.task.phase)
+        if len(calls) == 3:
+            await work.conclude(TaskState.FAILED, Reason.NO_CHANGES, "over")
+
+    return phase
+
+
+async def _pause(database: Database, task_id: str, by: str = "ann") -> None:
+    async with database.transaction() as writing:
+        await tasks.want_pause(writing, task_id, by)
+
+
+async def _resume(database: Database, task_id: str) -> None:
+    async with database.transaction() as writing:
+        await tasks.resume(writing, task_id, "ann")
+
+
+async def test_a_person_pauses_a_task_and_lets_it_go_on(database: Database) -> None:
+    """It ends its step, gives up its slot, costs no time while it rests, and goes on where it was."""
+    calls: list[str] = []
+    life = Life(database, converse=_counting(calls))
+    first = await working(database)
+    assert await life.lifecycle.advance(first.id, first.runs)
+    await _pause(database, first.id)
+    rests = await life.run(first.id)
+    assert (rests.status, rests.paused_by, rests.phase) == (TaskState.PAUSED, PausedBy.PERSON, Phase.CONVERSE)
+    assert (rests.runs, rests.enqueued_at, rests.progress) == (first.runs + 1, None, "paused by @ann")
+    assert (len(calls), life.woken) == (1, 1)
+    async with database.transaction() as writing:
+        back = {"away_since": rests.facts["away_since"] - 5 * 3600}
+        await tasks.set_facts(writing, first.id, **back)
+        await tasks.change(writing, first.id, started_at=clock.now() - timedelta(hours=5))
+    await _resume(database, first.id)
+    ended = await life.run(first.id)
+    assert (ended.reason, len(calls)) == (Reason.NO_CHANGES, 3)
+    assert ended.facts["waited_seconds"] >= 5 * 3600
+
+
+async def test_a_resumed_task_is_seen_to_run(sqlite: Database) -> None:
+    """As soon as it goes on, not at its next word."""
+    seen: list[tuple[TaskState, PausedBy | None, str]] = []
+
+    async def converse(work: Work) -> None:
+        seen.append((work.task.status, work.task.paused_by, work.task.progress))
+        await work.fail(Reason.NO_CHANGES, "over")
+
+    task = await working(sqlite)
+    life = Life(sqlite, converse=converse)
+    await _pause(sqlite, task.id)
+    await life.run(task.id)
+    await _resume(sqlite, task.id)
+    await life.run(task.id)
+    assert seen == [(TaskState.RUNNING, None, "going on")]
+
+
+async def test_a_pause_that_is_taken_back_in_time_is_none(sqlite: Database) -> None:
+    """Nobody rests for a moment that is over."""
+    calls: list[str] = []
+    task = await working(sqlite)
+    await _pause(sqlite, task.id)
+    await _resume(sqlite, task.id)
+    ended = await Life(sqlite, converse=_counting(calls)).run(task.id)
+    assert (ended.status, len(calls), ended.runs) == (TaskState.FAILED, 3, task.runs)
+
+
+async def test_a_pause_does_not_cut_a_step_off(sqlite: Database) -> None:
+    """A model call that is paid for is not thrown away."""
+    reached, passed, done = asyncio.Event(), asyncio.Event(), []
+
+    async def converse(work: Work) -> None:
+        reached.set()
+        await passed.wait()
+        done.append(work.id)
+
+    life, task = Life(sqlite, converse=converse), await working(sqlite)
+    advancing = asyncio.create_task(life.lifecycle.advance(task.id, task.runs))
+    await reached.wait()
+    await _pause(sqlite, task.id)
+    await life.watch.once()
+    passed.set()
+    assert await advancing
+    assert done == [task.id]
+    assert not await life.lifecycle.advance(task.id, task.runs)
+    assert (await records.read_task(sqlite, task.id)).paused_by is PausedBy.PERSON
+
+
+async def test_a_paused_task_that_is_stopped_ends(database: Database) -> None:
+    """Its next run does nothing but that: stopping wins over resting."""
+    calls: list[str] = []
+    life, task = Life(database, converse=_counting(calls)), await working(database)
+    await _pause(database, task.id)
+    await life.run(task.id)
+    async with database.transaction() as writing:
+        await tasks.want_cancel(writing, task.session_id, "@bob asked for it")
+        (due,) = await tasks.to_enqueue(writing)
+    assert due.id == task.id
+    ended = await life.run(task.id)
+    assert (ended.status, ended.error_message, calls) == (TaskState.CANCELLED, "@bob asked for it", [])
+
+
+@pytest.mark.parametrize(
+    ("phase", "facts", "rests"),
+    [
+        (Phase.ADMIT, {}, False),
+        (Phase.PREPARE, {}, True),
+        (Phase.PROVE, {}, True),
+        (Phase.DELIVER, {}, True),
+        (Phase.DELIVER, {"proposed": 57}, False),
+        (Phase.CONCLUDE, {"outcome": {"status": "CANCELLED", "reason": None, "why": "stop"}}, False),
+    ],
+)
+async def test_where_a_task_can_rest(
+    sqlite: Database, phase: str, facts: dict[str, object], rests: bool
+) -> None:
+    """Not before it is let in, and not when its end is settled: that is a matter of moments."""
+    calls: list[str] = []
+    status = TaskState.PENDING if phase in (Phase.ADMIT, Phase.PREPARE) else TaskState.RUNNING
+    task = await records.a_task(sqlite, status=status, phase=phase, facts=facts)
+    await _pause(sqlite, task.id)
+    life = Life(sqlite, **{phase: _counting(calls)})
+    run = (await records.read_task(sqlite, task.id)).runs
+    assert await life.lifecycle.advance(task.id, run) is not rests
+    paused = await records.read_task(sqlite, task.id)
+    assert (calls, paused.paused_by) == (([], PausedBy.PERSON) if rests else ([phase], None))
+
+
+async def test_what_happened_to_the_repository_ends_a_task_as_blocked(sqlite: Database) -> None:
+    """Nobody asked for it to be stopped: it failed, and says of what; also in the midst of a step."""
+    for number, in_step in enumerate((False, True), start=1):
+        reached = asyncio.Event()
+
+        async def converse(work: Work, reached: asyncio.Event = reached) -> None:
+            reached.set()
+            await asyncio.Future()
+
+        owner = await records.a_session(sqlite, number)
+        task = await records.a_task(sqlite, owner, TaskState.RUNNING, phase=Phase.CONVERSE)
+        life = Life(sqlite, converse=converse)
+        running = asyncio.create_task(life.run(task.id)) if in_step else None
+        if running is not None:
+            await reached.wait()
+        async with sqlite.transaction() as writing:
+            await tasks.want_cancel(writing, owner.id, "the App was uninstalled", as_=Reason.BLOCKED)
+        await life.watch.once()
+        ended = await (running or life.run(task.id))
+        assert (ended.status, ended.reason) == (TaskState.FAILED, Reason.BLOCKED)
+        assert ended.error_message == "the App was uninstalled"
+
+
+async def test_who_may_not_leaves_no_session_behind(sqlite: Database) -> None:
+    """Nothing was begun, so a label by someone else begins anew; a session with a branch goes on."""
+    for number, branch in enumerate((None, "journeyman/issue-1"), start=1):
+        owner = await records.a_session(sqlite, number)
+        task = await records.a_task(sqlite, owner)
+        async with sqlite.transaction() as writing:
+            await sessions.change(writing, owner.id, branch=branch)
+        ended = await Life(sqlite, admit=_raising(Refused("write", "read"))).run(task.id)
+        assert (ended.status, ended.reason) == (TaskState.FAILED, Reason.REFUSED)
+        assert ended.facts["refusal"] == {"needs": "write", "has": "read"}
+        async with sqlite.reading() as reading:
+            goes_on = (await sessions.get(reading, owner.id)).ended_at is None
+        assert goes_on is (branch is not None)
+
+
+async def test_any_other_end_leaves_the_session_open(sqlite: Database) -> None:
+    """People may go on with it: retry, guidance, another review."""
+    task = await working(sqlite)
+    await Life(sqlite, converse=_raising(Blocked("no"))).run(task.id)
+    async with sqlite.reading() as reading:
+        assert (await sessions.get(reading, task.session_id)).ended_at is None
