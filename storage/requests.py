@@ -129,8 +129,10 @@ async def of_cause(session: AsyncSession, cause: str) -> Request | None:
     return (await session.scalars(select(Request).where(Request.cause == cause))).one_or_none()
 
 
-async def latest(session: AsyncSession, request: Request, kinds: Collection[RequestKind]) -> Request | None:
-    """Return the newest Request of those kinds in the same thread that was made before this one."""
+async def earlier(
+    session: AsyncSession, request: Request, kinds: Collection[RequestKind], limit: int = 100
+) -> list[Request]:
+    """Return the Requests of those kinds that the same thread had before this one, newest first."""
     query = (
         select(Request)
         .where(
@@ -140,9 +142,9 @@ async def latest(session: AsyncSession, request: Request, kinds: Collection[Requ
             Request.id < request.id,
         )
         .order_by(Request.id.desc())
-        .limit(1)
+        .limit(limit)
     )
-    return (await session.scalars(query)).one_or_none()
+    return list(await session.scalars(query))
 
 
 def _unclaimed() -> Any:

@@ -3,11 +3,12 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock
 from storage.models import Session, Task
+from storage.words import ENDED
 
 
 async def open_for(
@@ -77,16 +78,40 @@ async def of_head(session: AsyncSession, repository_id: int, sha: str) -> Sessio
     return (await session.scalars(query)).first()
 
 
-async def open_in(
+async def alive_in(
     session: AsyncSession, repository_ids: Collection[int], installation_id: int | None = None
 ) -> list[Session]:
-    """Return the open sessions of repositories, or of a whole installation."""
-    query = select(Session).where(Session.ended_at.is_(None))
+    """Return the sessions of repositories, or of an installation, that are open or have a task at work."""
+    query = select(Session).where(_is_alive())
     if installation_id is not None:
         query = query.where(Session.installation_id == installation_id)
     else:
         query = query.where(Session.repository_id.in_(repository_ids))
     return list(await session.scalars(query))
+
+
+async def of_issue(session: AsyncSession, repository_id: int, issue_number: int) -> list[Session]:
+    """Return the issue's sessions that are open or have a task at work."""
+    query = select(Session).where(
+        Session.repository_id == repository_id, Session.issue_number == issue_number, _is_alive()
+    )
+    return list(await session.scalars(query))
+
+
+async def move(
+    session: AsyncSession, repository_id: int, repository: str, installation_id: int | None
+) -> None:
+    """Go along with a repository that has another name, or another owner."""
+    await session.execute(
+        update(Session)
+        .where(Session.repository_id == repository_id)
+        .values(repository=repository, installation_id=installation_id, updated_at=clock.now())
+    )
+
+
+def _is_alive() -> ColumnElement[bool]:
+    at_work = select(Task.id).where(Task.session_id == Session.id, Task.status.not_in(ENDED)).exists()
+    return or_(Session.ended_at.is_(None), at_work)
 
 
 async def earlier(session: AsyncSession, row: Session) -> int:

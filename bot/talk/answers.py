@@ -18,11 +18,16 @@ def misread(command: Misread) -> Said:
 
 
 def answer(
-    request: Request, said: list[tuple[str, Said]], left_out: int = 0, *, seen: bool = True
+    request: Request,
+    said: list[tuple[str, Said]],
+    left_out: int = 0,
+    *,
+    seen: bool = True,
+    outsider: bool = False,
 ) -> Outcome:
     """Return the outcome of everything that was said, with one reaction and one comment at most.
 
-    `seen`: 👀 is there already.
+    `seen`: 👀 is there already. An `outsider`, who may not even guide the work, is spoken to once in a thread.
     """
     parts = [{"say": one.say, "line": line, **one.facts} for line, one in said if one.say]
     if left_out:
@@ -40,5 +45,6 @@ def answer(
         "op": f"re-{request.id}",
         "refresh": next((one.refresh for _, one in said if one.refresh), None),
         "number": request.issue_number,
+        "outsider": outsider,
     }
     return Outcome("; ".join(one.outcome for _, one in said), told)

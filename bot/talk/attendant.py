@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.engine.dispatch import Deed, Outcome
+from bot.errors import WorldFault
 from bot.github import reactions, reads, reviews
 from bot.github.client import GitHub, Installation
 from bot.github.permissions import Permissions, Role
@@ -24,6 +25,9 @@ from storage.models import Request
 from storage.words import RequestKind
 
 log = structlog.get_logger(__name__)
+
+PATIENT_ATTEMPTS = 3  # GitHub may show a review some seconds after it tells of it
+MOST_COMMANDS = 5
 
 
 class Attendant:
@@ -56,6 +60,8 @@ class Attendant:
             return lambda session: happenings.installation(session, request)
         if request.repository_id is None:
             return _ignored("it names no repository")
+        if request.text.get("event") == "installation_repositories.added":
+            return await self._configuration(request)
         if (plain := self._plain(request)) is not None:
             return plain
         return await self._kinds[request.kind](request)
@@ -96,7 +102,7 @@ class Attendant:
             if heard.guidance:
                 thread = await Thread.read(session, request, speaker, self._cap_usd)
                 said.append(("", await following.guidance(thread, heard.guidance)))
-            return answers.answer(request, said, heard.left_out, seen=seen)
+            return answers.answer(request, said, heard.left_out, seen=seen, outsider=not speaker.may("steer"))
 
         return deed
 
@@ -117,9 +123,8 @@ class Attendant:
         installation = self._installation(request)
         identity = await installation.identity()
         found = await self._review_with_comments(installation, request)
-        heard = await asyncio.to_thread(commands.read, str(found["body"]), identity.slug)
+        heard = await asyncio.to_thread(_heard, found, identity.slug)
         wanted = found["state"] == "changes_requested" or heard.mentioned
-        wanted = wanted or await asyncio.to_thread(_mentioned, found, identity.slug)
         if not wanted and not heard.commands:
             return _only_heard(request)
         async with self._database.reading() as reading:
@@ -138,7 +143,7 @@ class Attendant:
             if wanted:
                 thread = await Thread.read(session, request, speaker, self._cap_usd)
                 said.append(("", await following.review(thread, found)))
-            return answers.answer(request, said, heard.left_out, seen=seen)
+            return answers.answer(request, said, heard.left_out, seen=seen, outsider=not speaker.may("steer"))
 
         return deed
 
@@ -147,10 +152,13 @@ class Attendant:
         text, number = request.text, int(request.issue_number or 0)
         found = {
             "id": text.get("review_id"), "author": request.actor, "state": text.get("state"),
-            "body": text.get("body") or "", "comments": list(text.get("comments") or []),
+            "body": text.get("body") or "",
+            "comments": [reviews.inline(comment) for comment in text.get("comments") or ()],
         }  # fmt: skip
         if text.get("review_id") is not None:
             read = await reviews.read(installation, request.repository, number, int(text["review_id"]))
+            if read is None and request.attempts < PATIENT_ATTEMPTS:
+                raise WorldFault("GitHub does not show the review yet", 2.0)
             if read is not None:
                 found["comments"] = read.comments or found["comments"]
                 if str(text.get("event", "")).startswith("pull_request_review_comment"):
@@ -196,7 +204,7 @@ class Attendant:
 
         async def deed(session: AsyncSession) -> Outcome:
             thread = await Thread.read(session, request, speaker, self._cap_usd)
-            pushed = [task for task in thread.history if task.head_sha]
+            pushed = [task for task in thread.history if task.head_sha and not task.facts.get("kept_branch")]
             if not pushed or pushed[0].head_sha != text.get("head_sha"):
                 return Outcome("ignored: not the newest head")
             return answers.answer(request, [("", await following.check_failed(thread, pushed[0]))])
@@ -222,7 +230,11 @@ class Attendant:
         if installation.writer.is_full:
             return False
         subject = Subject(**verbs.subject_of(request))
-        return await reactions.ensure_reaction(installation, request.repository, subject, SEEN)
+        try:
+            return await reactions.ensure_reaction(installation, request.repository, subject, SEEN)
+        except WorldFault as problem:  # what was asked for, a stop perhaps, must not wait for a reaction
+            log.warning("reaction.not_set", why=str(problem))
+            return False
 
     async def _speaker(self, request: Request) -> Speaker:
         installation, login = self._installation(request), request.actor or ""
@@ -255,7 +267,10 @@ def _only_heard(request: Request) -> Deed:
     return deed
 
 
-def _mentioned(found: Mapping[str, Any], slug: str) -> bool:
-    """Whether an inline comment of the review is addressed to us."""
-    texts = [str(comment.get("body") or "") for comment in found["comments"]]
-    return any(commands.read(text, slug).mentioned for text in texts)
+def _heard(found: Mapping[str, Any], slug: str) -> Heard:
+    """Return everything that the review's text and its inline comments say to us."""
+    texts = [found["body"], *(comment["body"] for comment in found["comments"])]
+    read = [commands.read(str(text), slug) for text in texts]
+    every = [command for one in read for command in one.commands]
+    left_out = sum(one.left_out for one in read) + max(0, len(every) - MOST_COMMANDS)
+    return Heard(tuple(every[:MOST_COMMANDS]), left_out, "", any(one.mentioned for one in read))

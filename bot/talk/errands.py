@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.talk.thread import Thread
 from storage import events, sessions, tasks
 from storage.models import Request, Session, Task
-from storage.words import TaskKind, TaskState
+from storage.words import ENDED, TaskKind, TaskState
 
+# When it was said, by GitHub's clock.
+_MOMENTS = ("created_at", "submitted_at", "updated_at")
 # What a task keeps of the one before it in its session: the words that it was asked for with.
-_KEPT = ("title", "body", "author", "updated_at")
+KEPT = ("title", "body", "author", "updated_at")
 
 
 async def open_session(session: AsyncSession, request: Request, number: int) -> Session:
@@ -35,15 +37,22 @@ async def begin(
 ) -> Task:
     """Add a task to a session, in the name of whoever speaks; `options` are a command's, as it was typed."""
     request = thread.request
+    moment = next((request.text[key] for key in _MOMENTS if request.text.get(key)), None)
+    is_first = all(task.request_id != request.id for task in thread.history)
     wished = Decimal((options or {}).get("budget") or thread.cap_usd)
     return await tasks.create(
         thread.session,
         owner,
         kind=kind,
         description=str(trigger.get("title") or ""),
-        trigger={**trigger, "options": dict(options or {}), "thread": request.issue_number},
+        trigger={
+            **trigger,
+            "options": dict(options or {}),
+            "thread": request.issue_number,
+            "at": moment,
+        },
         budget_usd=min(wished, thread.cap_usd),
-        request_id=request.id,
+        request_id=request.id if is_first else None,
         requester_id=thread.speaker.id,
         requester=thread.speaker.login,
     )
@@ -58,11 +67,10 @@ async def follow_up(
 ) -> Task:
     """Begin a follow-up of the session's last task, or let the one that waits take it in too.
 
-    `origin` is review, guidance, ci, retry, test or button; `what` maps a name to the list of what was said.
+    `origin` is review, guidance, ci, retry or test; `what` maps a name to the list of what was said.
     """
-    waiting = next((task for task in thread.unfinished if task.status is TaskState.PENDING), None)
-    joins = waiting is not None and TaskKind.RETEST not in {waiting.kind, kind}
-    if waiting is not None and joins and await _join(thread.session, waiting, what):
+    waiting = next((task for task in thread.working if task.status is TaskState.PENDING), None)
+    if waiting is not None and kind is not TaskKind.RETEST and await _join(thread.session, waiting, what):
         return waiting
     assert thread.owner is not None  # noqa: S101  # the caller looked
     if thread.owner.ended_at is not None and not await _is_replaced(thread.session, thread.owner):
@@ -80,24 +88,36 @@ async def _is_replaced(session: AsyncSession, owner: Session) -> bool:
 
 def carried(last: Task | None) -> dict[str, Any]:
     """Return what a session's next task takes over from its last: the issue as it was asked for."""
-    return {name: last.trigger[name] for name in _KEPT if name in last.trigger} if last is not None else {}
+    return {name: last.trigger[name] for name in KEPT if name in last.trigger} if last is not None else {}
 
 
 async def _join(session: AsyncSession, task: Task, what: Mapping[str, Any]) -> bool:
-    """Add what was said to a task that waits; False when it has begun meanwhile."""
+    """Add what was said to a task that waits; False when it has begun meanwhile.
+
+    One that would only have run the tests again becomes a follow-up: its proof runs them in any case.
+    """
     row = await session.get_one(Task, task.id, populate_existing=True, with_for_update=True)
-    if row.status is not TaskState.PENDING:
+    if row.status is not TaskState.PENDING or row.cancel_wanted is not None:
         return False
     more = {
         name: [*row.trigger.get(name, []), *said] for name, said in what.items() if isinstance(said, list)
     }
-    await tasks.change(session, task.id, trigger={**row.trigger, **more})
+    if what.get("subject"):
+        more["subjects"] = [*row.trigger.get("subjects", []), what["subject"]]
+    kind = TaskKind.FOLLOW_UP if row.kind is TaskKind.RETEST else row.kind
+    await tasks.change(session, task.id, kind=kind, trigger={**row.trigger, **more})
     await events.note(session, task.id, "more was asked for while it waits")
     return True
 
 
-async def tell(session: AsyncSession, task: Task, word: Mapping[str, Any]) -> None:
-    """Let a person's word become the task's next user turn; its worker takes it in between two steps."""
-    facts = (await tasks.get(session, task.id)).facts
-    await tasks.set_facts(session, task.id, words=[*(facts.get("words") or []), dict(word)])
+async def tell(session: AsyncSession, task: Task, word: Mapping[str, Any]) -> bool:
+    """Let a person's word become the task's next user turn; its worker takes it in between two steps.
+
+    False when the task has ended meanwhile, or is about to: nobody would hear it there.
+    """
+    row = await session.get_one(Task, task.id, populate_existing=True, with_for_update=True)
+    if row.status in ENDED or row.cancel_wanted is not None or row.kind is TaskKind.RETEST:
+        return False
+    await tasks.set_facts(session, task.id, words=[*(row.facts.get("words") or []), dict(word)])
     await events.note(session, task.id, f"@{word['author']} said something; it comes next")
+    return True

@@ -17,8 +17,11 @@ async def guidance(thread: Thread, text: str) -> Said:
     """Let free text reach the task at work, else begin a follow-up of the last one."""
     if thread.owner is None or not thread.history:
         return Said("no session", "confused", "no_session", {"issue": None, "pull": None})
-    if not thread.speaker.may("steer"):
-        return thread.denied("steer", "guidance")
+    kind = _kind(thread)
+    # To begin all over again is to start work, whoever may guide it.
+    key = "run" if kind is TaskKind.IMPLEMENT and not thread.working else "steer"
+    if not thread.speaker.may(key):
+        return thread.denied(key, "guidance")
     word = {
         "author": thread.speaker.login,
         "author_id": thread.speaker.id,
@@ -26,14 +29,13 @@ async def guidance(thread: Thread, text: str) -> Said:
         "comment_id": thread.request.text.get("comment_id"),
         "where": _where(thread),
     }
-    talking = [task for task in thread.unfinished if task.kind is not TaskKind.RETEST]
-    if talking:
-        await errands.tell(thread.session, talking[0], word)
-        return Said(f"guidance for task {talking[0].id}", None, refresh=thread.owner.id)
+    for task in thread.working:
+        if task.kind is not TaskKind.RETEST and await errands.tell(thread.session, task, word):
+            return Said(f"guidance for task {task.id}", None, refresh=thread.owner.id)
     if over := thread.over():
         return over
     what = {"guidance": [word], "subject": verbs.subject_of(thread.request)}
-    task = await errands.follow_up(thread, "guidance", what, _kind(thread))
+    task = await errands.follow_up(thread, "guidance", what, kind)
     return Said(f"task {task.id}", None)
 
 
@@ -45,7 +47,10 @@ async def review(thread: Thread, found: Mapping[str, Any]) -> Said:
         return thread.denied("steer", "review")
     if over := thread.over():
         return over
-    what = {"reviews": [dict(found)], "subject": verbs.subject_of(thread.request)}
+    what = {
+        "reviews": [{**found, "author_id": thread.speaker.id}],
+        "subject": verbs.subject_of(thread.request),
+    }
     task = await errands.follow_up(thread, "review", what)
     return Said(f"task {task.id}", None)
 
@@ -67,7 +72,7 @@ async def check_failed(thread: Thread, head: Task) -> Said:
     if thread.owner is None or thread.owner.ended_at is not None:
         return Said("ignored: the session has ended", None)
     waiting = [task for task in ci if task.status is TaskState.PENDING]
-    if thread.unfinished and not waiting:
+    if thread.working and not waiting and thread.working[0].id != head.id:
         return Said("ignored: another head is being made", None)
     if len(ci) - len(waiting) >= MOST_CI_FOLLOW_UPS:
         await events.note(

@@ -30,9 +30,9 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
         return Outcome(stale)
     current = await sessions.find_open(session, request.repository_id, request.issue_number)
     if current is not None:
-        unfinished = await tasks.unfinished_of(session, current.id)
-        if unfinished:
-            return Outcome(f"absorbed by task {unfinished[0].id}")
+        working = [one for one in await tasks.unfinished_of(session, current.id) if one.cancel_wanted is None]
+        if working:
+            return Outcome(f"absorbed by task {working[0].id}")
         await sessions.end(session, current.id)
     owner = await sessions.open_for(
         session,
@@ -46,7 +46,12 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
         owner,
         kind=TaskKind.IMPLEMENT,
         description=str(request.text.get("title", "")),
-        trigger={**request.text, "origin": "label", "thread": request.issue_number},
+        trigger={
+            **request.text,
+            "origin": "label",
+            "thread": request.issue_number,
+            "at": request.text.get("updated_at"),
+        },
         budget_usd=cap_usd,
         request_id=request.id,
         requester_id=request.actor_id,
@@ -60,13 +65,15 @@ async def _overtaken(session: AsyncSession, request: Request) -> str:
 
     What counts is the issue's own clock. The same second is no reason unless it is the very same thing again.
     """
-    other = await requests.latest(session, request, (RequestKind.RUN, RequestKind.STOP))
-    if other is None:
+    ours = str(request.text.get("updated_at") or "")
+    others = await requests.earlier(session, request, (RequestKind.RUN, RequestKind.STOP))
+    told = [(str(other.text.get("updated_at") or ""), other.id, other.kind) for other in others]
+    if not ours or not told:
         return ""
-    ours, theirs = str(request.text.get("updated_at") or ""), str(other.text.get("updated_at") or "")
-    if ours and theirs > ours:
+    moment, _, kind = max(told)
+    if moment > ours:
         return "ignored: something newer was heard of before it"
-    if ours and theirs == ours and other.kind is request.kind and request.kind is RequestKind.RUN:
+    if moment == ours and kind is request.kind is RequestKind.RUN:
         return "ignored: it was heard of before"
     return ""
 
@@ -82,25 +89,27 @@ async def stopped(session: AsyncSession, request: Request) -> Outcome:
     """Stop what goes on for an issue whose label was taken away, or which is gone."""
     if stale := await _overtaken(session, request):
         return Outcome(stale)
-    current = await _session_of(session, request)
-    if current is None:
-        return Outcome("nothing to stop")
-    event = str(request.text.get("event"))
+    event, count = str(request.text.get("event")), 0
     if event == "issues.locked":  # GitHub lets no App speak there: whoever waits would hear nothing
         why = f"@{request.actor} locked the conversation; unlock it and try again"
-        blocked = await tasks.want_cancel(session, current.id, why, as_=Reason.BLOCKED)
-        return Outcome(f"blocking {len(blocked)} task(s)")
+        for owner in await _sessions_of(session, request):
+            count += len(await tasks.want_cancel(session, owner.id, why, as_=Reason.BLOCKED))
+        return Outcome(f"blocking {count} task(s)")
     what = _STOPS.get(event, "removed the label")
-    ended = await tasks.want_cancel(session, current.id, f"@{request.actor} {what}")
-    if ended or event in _STOPS:
-        await sessions.end(session, current.id)
-    return Outcome(f"stopping {len(ended)} task(s)")
+    for owner in await _sessions_of(session, request):
+        if event not in _STOPS and owner.ended_at is not None:
+            continue  # the label is about the session that it started
+        ended = await tasks.want_cancel(session, owner.id, f"@{request.actor} {what}")
+        count += len(ended)
+        if owner.ended_at is None and (ended or event in _STOPS):
+            await sessions.end(session, owner.id)
+    return Outcome(f"stopping {count} task(s)")
 
 
-async def _session_of(session: AsyncSession, request: Request) -> Session | None:
+async def _sessions_of(session: AsyncSession, request: Request) -> list[Session]:
     if request.repository_id is None or request.issue_number is None:
-        return None
-    return await sessions.find_open(session, request.repository_id, request.issue_number)
+        return []
+    return await sessions.of_issue(session, request.repository_id, request.issue_number)
 
 
 async def pull_closed(session: AsyncSession, request: Request) -> Outcome:
@@ -149,17 +158,15 @@ async def repository(session: AsyncSession, request: Request) -> Outcome:
     event = str(request.text.get("event"))
     assert request.repository_id is not None  # noqa: S101  # the attendant looked
     if event in {"repository.renamed", "repository.transferred"}:
-        for owner in await sessions.open_in(session, [request.repository_id]):
-            moved = {"repository": request.repository, "installation_id": request.installation_id}
-            await sessions.change(session, owner.id, **moved)
+        await sessions.move(session, request.repository_id, request.repository, request.installation_id)
         await repositories.rename(session, request.repository_id, request.repository)
         return Outcome("renamed")
-    return await _end_all(session, await sessions.open_in(session, [request.repository_id]), event)
+    return await _end_all(session, await sessions.alive_in(session, [request.repository_id]), event)
 
 
 async def installation(session: AsyncSession, request: Request) -> Outcome:
     """End what can't go on without the installation."""
-    found = await sessions.open_in(session, [], installation_id=request.installation_id)
+    found = await sessions.alive_in(session, [], installation_id=request.installation_id)
     return await _end_all(session, found, str(request.text.get("event")))
 
 

@@ -73,6 +73,11 @@ class Thread:
         return sorted(found, key=lambda task: (task.status is TaskState.PENDING, task.created_at))
 
     @property
+    def working(self) -> list[Task]:
+        """Those of them that nobody wants stopped."""
+        return [task for task in self.unfinished if task.cancel_wanted is None]
+
+    @property
     def latest(self) -> Task | None:
         """The newest task, ended or not."""
         return self.history[0] if self.history else None

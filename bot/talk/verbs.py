@@ -29,7 +29,7 @@ async def run(thread: Thread, command: Command) -> Said:
     """Start a session, as the label does."""
     if thread.is_pull:
         return _unclear("run_on_pull", thread)
-    if thread.unfinished:
+    if thread.working:
         return Said("already at work", say="already", facts=thread.facts())
     if refused := _refused_options(thread, command):
         return refused
@@ -62,16 +62,16 @@ async def stop(thread: Thread, command: Command) -> Said:
 async def pause(thread: Thread, command: Command) -> Said:
     """Let the task rest after its present step."""
     del command
-    if not thread.unfinished or thread.owner is None:
+    if not thread.working or thread.owner is None:
         return thread.unable("nothing_to_pause")
-    await tasks.want_pause(thread.session, thread.unfinished[0].id, thread.speaker.login)
+    await tasks.want_pause(thread.session, thread.working[0].id, thread.speaker.login)
     return Said("pausing", refresh=thread.owner.id)
 
 
 async def resume(thread: Thread, command: Command) -> Said:
     """Let a task that rests go on."""
     del command
-    resting = [task for task in thread.unfinished if task.pause_wanted or task.paused_by is PausedBy.PERSON]
+    resting = [task for task in thread.working if task.pause_wanted or task.paused_by is PausedBy.PERSON]
     if not resting or thread.owner is None:
         return thread.unable("nothing_to_resume")
     await tasks.resume(thread.session, resting[0].id, thread.speaker.login)
@@ -80,7 +80,7 @@ async def resume(thread: Thread, command: Command) -> Said:
 
 async def retry(thread: Thread, command: Command) -> Said:
     """Try once more in the same session: from the plan, the code that there is, or the tests alone."""
-    if thread.unfinished:
+    if thread.working:
         return Said("busy", say="already", facts=thread.facts())
     last = thread.latest
     if last is None or thread.owner is None:
@@ -90,7 +90,9 @@ async def retry(thread: Thread, command: Command) -> Said:
     kind, problem = _kind_of_retry(thread, last, command.options.get("from"))
     if problem:
         return thread.unable(problem)
-    what = {"retry_of": last.id, "subject": subject_of(thread.request)}
+    # What was asked of the attempt that failed is asked of the next one.
+    asked = {name: last.trigger[name] for name in ASKED if name in last.trigger}
+    what = {**asked, "retry_of": last.id, "subject": subject_of(thread.request)}
     task = await errands.follow_up(thread, "retry", what, kind, command.options)
     return Said(f"task {task.id}", STARTED)
 
@@ -107,9 +109,9 @@ def _kind_of_retry(thread: Thread, last: Task, wanted: str | None) -> tuple[Task
 async def test(thread: Thread, command: Command) -> Said:
     """Prove the head of the branch once more."""
     del command
-    if any(task.kind is TaskKind.RETEST for task in thread.unfinished):
+    if any(task.kind is TaskKind.RETEST for task in thread.working):
         return Said("the tests run again already", STARTED)
-    if thread.unfinished:
+    if thread.working:
         return Said("busy", say="tests_come", facts=thread.facts())
     if thread.owner is None or not thread.owner.branch or thread.latest is None:
         return thread.unable("nothing_to_test")
@@ -167,6 +169,7 @@ def _unclear(say: str, thread: Thread) -> Said:
     return Said(say.replace("_", " "), UNCLEAR, say, thread.facts())
 
 
+ASKED = ("reviews", "guidance", "checks")
 Verb = Callable[[Thread, Command], Awaitable[Said]]
 VERBS: Mapping[str, Verb] = {
     "run": run,

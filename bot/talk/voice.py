@@ -18,8 +18,8 @@ from bot.words.replies import Here, Part
 from storage.models import Request
 from storage.words import PausedBy, Reason, TaskState
 
-# Posted once in a thread and edited from then on; they would be noise a second time.
-STANDING_PAGES = frozenset({"help", "config"})
+# Comments of their own: two that are edited from their second time on, and one that is said once.
+APART = frozenset({"help", "config", "refused"})
 
 
 class Voice:
@@ -53,20 +53,34 @@ class Voice:
         await self._speak(installation, request, answer.get("parts") or [])
 
     async def _speak(self, installation: Installation, request: Request, said: list[dict[str, Any]]) -> None:
-        answer, parts = request.answer or {}, []
+        answer = request.answer or {}
+        apart = [one for one in said if one["say"] in APART]
+        for one in apart:
+            await self._once(
+                installation, request, self._key(request, one), [one], once=one["say"] == "refused"
+            )
+        rest = [one for one in said if one["say"] not in APART]
+        if rest and answer.get("outsider"):
+            op = f"hint-{request.repository_id}-{_number(request)}-{request.actor_id}"
+            await self._once(installation, request, op, rest, once=True)
+        elif rest:
+            op = str(answer.get("op") or f"re-{request.id}")
+            await self._once(installation, request, op, rest, once=False)
+
+    async def _once(
+        self, installation: Installation, request: Request, op: str, said: list[dict[str, Any]], *, once: bool
+    ) -> None:
+        """Post or edit the comment named *op*; with *once* what was said before stays as it is."""
+        if once:
+            effect = await self._ledger.find(op)
+            if effect is not None and effect.state == "done":
+                return  # the reaction is enough from now on
+        parts = []
         for one in said:
-            op = self._key(request, one)
-            if one["say"] == "refused" and await self._ledger.find(op) is not None:
-                continue  # said once per person and thread; 👎 is enough from then on
             here = await self._here(installation, request, one)
-            if one["say"] in STANDING_PAGES or one["say"] == "refused":
-                text = await self._text(installation, request, here, one)
-                await self._post(installation, request, op, [Part(text, str(one.get("line") or ""))])
-            else:
-                text = await self._text(installation, request, here, one)
-                parts.append(Part(text, str(one.get("line") or "")))
-        if parts:
-            await self._post(installation, request, str(answer.get("op") or f"re-{request.id}"), parts)
+            text = await self._text(installation, request, here, one)
+            parts.append(Part(text, str(one.get("line") or "")))
+        await self._post(installation, request, op, parts)
 
     def _key(self, request: Request, one: Mapping[str, Any]) -> str:
         place = f"{request.repository_id}-{_number(request)}"

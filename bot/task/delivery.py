@@ -50,15 +50,21 @@ class Delivery:
         await self._work.change(head_sha=commit)
         return commit
 
+    async def forward(self, commit: str, tree: str) -> None:
+        """Bring a commit that is pushed elsewhere to the session's branch; raises as `push` does."""
+        await self._check(tree)
+        await self._bring(commit, tree, await self._forge.source(self._work, "write"), await self._names())
+
     async def keep_aside(self, tree: str, message: str) -> str:
         """Commit the tree and push it to a branch of its own, beside the session's; raises as `push` does."""
         commit = await self.commit(tree, message)
         async with self._work.database.reading() as reading:
-            attempt = len(await tasks.of_session(reading, self._work.session.id))
+            every = await tasks.of_session(reading, self._work.session.id)
+        attempt = sum(task.created_at <= self._work.task.created_at for task in every)
         source = await self._forge.source(self._work, "write")
         name = f"{self._work.session.branch}-attempt-{attempt}"
-        await self._push(commit, tree, source, name, None)
         await self._work.note(kept_branch=name)
+        await self._push(commit, tree, source, name, None)
         await self._work.change(head_sha=commit)
         return commit
 

@@ -24,7 +24,8 @@ async def base(work: Work, desk: Desk, runner: Runner | None) -> str:
     if desk.start == desk.base:
         return desk.base
     code = desk.quarantine
-    before = await _pushed_before(work)
+    async with work.database.reading() as reading:
+        before = await tasks.pushed_before(reading, work.task)
     if before is not None and not await _is_known(code, before):
         before = None  # someone rewrote the branch: nothing tells apart whose commits are whose
     theirs = await code.changes(before, desk.start) if before is not None else []
@@ -47,15 +48,3 @@ async def _is_known(code: Quarantine, commit: str) -> bool:
     except Blocked:
         return False
     return True
-
-
-async def _pushed_before(work: Work) -> str | None:
-    """Return the head that the session's last task left on the branch."""
-    async with work.database.reading() as reading:
-        earlier = await tasks.of_session(reading, work.session.id)
-    heads = (
-        task.head_sha
-        for task in earlier
-        if task.id != work.id and task.head_sha and not task.facts.get("kept_branch")
-    )
-    return next(heads, None)

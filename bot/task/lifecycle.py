@@ -261,7 +261,7 @@ class Lifecycle:
         since = work.facts.get("away_since")
         if since is None:
             return
-        away = max(0.0, clock.now().timestamp() - since)
+        away = max(0.0, clock.now().timestamp() - since) if work.task.started_at is not None else 0.0
         await work.note(away_since=None, waited_seconds=work.facts.get("waited_seconds", 0) + away)
         if work.task.paused_by in {PausedBy.MODEL_OUTAGE, PausedBy.PERSON}:
             await work.move(TaskState.RUNNING, progress="going on")

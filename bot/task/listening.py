@@ -24,7 +24,10 @@ async def take_in(work: Work, *, starts_round: bool, **values: Any) -> None:
     async with work.writing() as writing:
         row = await tasks.get(writing, work.id)
         words = row.facts.get("words") or []
-        await tasks.set_facts(writing, work.id, words=[])
+        heard = [{key: word.get(key) for key in ("author", "author_id", "comment_id")} for word in words]
+        await tasks.set_facts(
+            writing, work.id, words=[], answered=False, heard=[*(row.facts.get("heard") or []), *heard]
+        )
         await interactions.append(writing, work.id, [_entry(word) for word in words])
         if starts_round:
             values["iterations"] = row.iterations + 1
@@ -44,6 +47,10 @@ def _entry(word: dict[str, Any]) -> Entry:
     return InteractionType.HUMAN, content
 
 
+# What ends so would end so again: its words have no heir.
+HEIRLESS = frozenset({Reason.REFUSED, Reason.BLOCKED})
+
+
 async def leave_to_next(session: AsyncSession, task: Task, owner: Session) -> Task | None:
     """Begin a follow-up with the words that came too late for a task that has just ended; None without any.
 
@@ -51,7 +58,7 @@ async def leave_to_next(session: AsyncSession, task: Task, owner: Session) -> Ta
     """
     row = await tasks.get(session, task.id)
     words = row.facts.get("words") or []
-    if not words or row.status is TaskState.CANCELLED or row.reason in {Reason.REFUSED, Reason.BLOCKED}:
+    if not words or row.status is TaskState.CANCELLED or row.reason in HEIRLESS:
         return None
     pending = [one for one in await tasks.unfinished_of(session, owner.id) if one.id != task.id]
     await tasks.set_facts(session, task.id, words=[])

@@ -1,6 +1,7 @@
 """Carry a task's outside on GitHub: who may, where the code is, and the pull request."""
 
 import re
+from datetime import datetime
 
 import structlog
 
@@ -8,8 +9,7 @@ from bot.errors import Blocked, UserFault
 from bot.github import pulls, reactions, reads
 from bot.github.client import Installation
 from bot.github.permissions import Role
-from bot.github.reactions import Subject
-from bot.task import inline, templates
+from bot.task import inline, listening, templates, voices
 from bot.task.configuration import Configuration
 from bot.task.forge import Admission, Comment, Source
 from bot.task.github_means import GitHubMeans
@@ -20,25 +20,16 @@ from bot.words import ingoing
 from bot.words import pull_request as pull_words
 from bot.workspace.mirror import repository_url
 from bot.workspace.objects import Objects
-from storage import tasks
+from storage import requests, tasks
 from storage.words import TaskKind, TaskState
 
 log = structlog.get_logger(__name__)
 
 # "a line `base: NAME` in an issue wins" (contract, section 5)
-_BASE = re.compile(r"^\s*base:\s*`?([\w./-]{1,200})`?\s*$", re.MULTILINE | re.IGNORECASE)
+_BASE = re.compile(r"^[ ]{0,3}base:[ \t]*`?([\w./-]{1,200})`?[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_FENCED = re.compile(r"^[ ]{0,3}(```+|~~~+)[^\n]*\n.*?(?:^[ ]{0,3}\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 MOST_COMMENTS = 100
-
-
-# Whose role is looked at, and which least role; CI and the API's token stand for themselves.
-NEEDS = {
-    "label": "run",
-    "command": "run",
-    "retry": "run",
-    "review": "steer",
-    "guidance": "steer",
-    "test": "steer",
-}
+EDITED = "(edited after the work was asked for, and so not shown)"
 
 
 class OnGitHub:
@@ -85,28 +76,41 @@ class OnGitHub:
         """Return the comments as they were when the work was asked for; later ones are not asked for."""
         if number is None:
             return []
-        found = await reads.comments(
-            installation, repo, number, until=work.task.created_at, most=MOST_COMMENTS
-        )
+        until = _moment(work.task.trigger.get("at")) or work.task.created_at
+        found = await reads.comments(installation, repo, number, until=until, most=MOST_COMMENTS)
+        theirs = [one for one in found.shown if not one.ours]
+        as_written = await self._as_written(work, [one.id for one in theirs if one.updated_at > until])
         return [
-            Comment(one.author.login, ingoing.clean(one.body).noticed, one.created_at)
-            for one in found.shown
-            if not one.ours
+            Comment(one.author.login, ingoing.clean(as_written.get(one.id, one.body)).noticed, one.created_at)
+            for one in theirs
         ]
+
+    async def _as_written(self, work: Work, edited: list[int]) -> dict[int, str]:
+        """Return what those comments said when they were written, as far as we heard of it then.
+
+        Their present words came after the work was asked for, and so are none of it.
+        """
+        repository_id = work.session.repository_id
+        causes = {f"comment:{repository_id}:{comment}": comment for comment in edited}
+        async with work.database.reading() as reading:
+            known = {cause: await requests.of_cause(reading, cause) for cause in causes}
+        told = {comment: known[cause] for cause, comment in causes.items()}
+        return {
+            comment: str(request.text.get("body") or "") if request is not None else EDITED
+            for comment, request in told.items()
+        }
 
     async def _check_role(
         self, installation: Installation, work: Work, configuration: Configuration, *, fresh: bool = False
     ) -> None:
-        key = NEEDS.get(str(work.task.trigger.get("origin") or "label"))
-        if key is None:
-            return
-        login = work.task.requester or ""
-        needed = Role.named(getattr(configuration.allow, key)) or Role.WRITE
-        role = await self._means.permissions.role(
-            installation, work.session.repository, login, user_id=work.task.requester_id, fresh=fresh
-        )
-        if role < needed:
-            raise Refused(needed.name.lower(), role.name.lower())
+        """Raise Refused when someone whose words the task rests on may not, or may not any more."""
+        for voice in voices.people(work):
+            needed = Role.named(getattr(configuration.allow, voice.key)) or Role.WRITE
+            role = await self._means.permissions.role(
+                installation, work.session.repository, voice.login, user_id=voice.id, fresh=fresh
+            )
+            if role < needed:
+                raise Refused(needed.name.lower(), role.name.lower())
 
     async def _follow(self, work: Work, repository: reads.Repository) -> None:
         """Go along with a rename; another repository under the old name is none of ours."""
@@ -136,6 +140,14 @@ class OnGitHub:
         if not self._turned_away(work) and not await self._stands_behind(work):
             await self._showing(work).progress(now=now, asked=asked)
 
+    async def _came_to_nothing(self, work: Work) -> bool:
+        """Whether it was stopped before it began, with another task beside it of which people hear anyway."""
+        outcome = work.facts.get("outcome") or {}
+        if work.task.started_at is not None or outcome.get("status") != TaskState.CANCELLED:
+            return False
+        async with work.database.reading() as reading:
+            return len(await tasks.of_session(reading, work.session.id)) > 1
+
     async def _stands_behind(self, work: Work) -> bool:
         """Whether another task of the session is at work: the status comment is about that one."""
         if work.task.status is not TaskState.PENDING:
@@ -146,7 +158,7 @@ class OnGitHub:
 
     async def epilogue(self, work: Work) -> None:
         """Let the status comment and the log say how it ended."""
-        if not self._turned_away(work):
+        if not self._turned_away(work) and not await self._came_to_nothing(work):
             await self._showing(work).epilogue()
 
     def _turned_away(self, work: Work) -> bool:
@@ -170,13 +182,17 @@ class OnGitHub:
             ledger=self._means.ledger, task_id=work.id,
         )  # fmt: skip
         await work.change_session(pull_request=pull.number)
+        if work.session.pull_state is None:  # people may have closed it meanwhile: that stays
+            await work.change_session(pull_state=pull.state)
         await work.note(proposed=pull.number)  # from here on the task can only end well
         try:
             await showing.proof(pull.number)
         except UserFault as problem:
             log.warning("proof.not_shown", why=str(problem))  # no permission, perhaps; the body has it too
-        if work.task.requester and work.task.kind is TaskKind.IMPLEMENT:
-            await pulls.add_assignees(installation, repo, pull.number, [work.task.requester])
+        if work.task.kind is TaskKind.IMPLEMENT:
+            await pulls.add_labels(installation, repo, pull.number, [session.label])
+            if work.task.requester:
+                await pulls.add_assignees(installation, repo, pull.number, [work.task.requester])
         return pull.number
 
     async def answer(self, work: Work) -> None:
@@ -192,29 +208,25 @@ class OnGitHub:
             await self._showing(work).refusal()
         elif work.task.kind is TaskKind.RETEST:
             await self._showing(work).retested(status)
-        else:
+        elif not await self._came_to_nothing(work):
             await self._showing(work).last_word(status)
         if work.task.head_sha is not None and status is not TaskState.COMPLETED:
             await self._showing(work).check(status)
         content = {TaskState.COMPLETED: reactions.DONE_WELL, TaskState.CANCELLED: reactions.DONE}.get(
             status, reactions.DENIED if refused else reactions.UNCLEAR
         )
-        await self._react(work, content)
+        try:
+            await self._react(work, content)
+        except UserFault as problem:
+            log.warning("reaction.not_set", why=str(problem))
 
     async def _react(self, work: Work, content: str) -> None:
-        """Make it our one reaction on whatever the task was asked for with."""
-        installation, repo, number = self._where(work)
-        told = work.task.trigger.get("subject") or {"kind": "issue", "id": number}
-        if not told.get("id"):
-            return  # asked for over the API: there is nothing to react to
-        try:
-            await reactions.ensure_reaction(
-                installation, repo, Subject(str(told["kind"]), int(told["id"])), content
-            )
-        except UserFault as problem:
-            if content == reactions.SEEN:
-                raise
-            log.warning("reaction.not_set", why=str(problem))
+        """Make it our one reaction on everything that the task was asked for with."""
+        installation, repo, _ = self._where(work)
+        outcome = work.facts.get("outcome") or {}
+        heirless = outcome.get("status") == TaskState.CANCELLED or outcome.get("reason") in listening.HEIRLESS
+        for subject in voices.subjects(work, heirless=heirless):
+            await reactions.ensure_reaction(installation, repo, subject, content)
 
     def _showing(self, work: Work) -> Showing:
         installation, repo, number = self._where(work)
@@ -228,6 +240,15 @@ class OnGitHub:
         return installation, session.repository, session.issue_number
 
 
+def _moment(told: object) -> datetime | None:
+    """Return GitHub's time, None for anything else."""
+    try:
+        found = datetime.fromisoformat(str(told))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
 def _wanted_base(body: str) -> str | None:
-    found = _BASE.search(body)
+    found = _BASE.search(_FENCED.sub("", body))  # a line in a code block is an example of something
     return found[1] if found else None

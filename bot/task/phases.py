@@ -96,6 +96,8 @@ class Phases:
         if work.task.kind is not TaskKind.FOLLOW_UP or work.session.pull_request is None:
             return False
         if await desk.snapshot() != await desk.quarantine.tree_of(desk.start):
+            if work.facts.get("answered"):
+                await work.note(answered=False)
             return False
         await work.note(answered=True)
         await work.change(phase=Phase.DELIVER, progress="answering")
@@ -119,7 +121,10 @@ class Phases:
     async def deliver(self, work: Work) -> None:
         """Push the proven work, open the pull request, say the last word."""
         desk, forge = await self._desk(work), self._means.forge_of(work.session)
-        if listening.waits(work) and not work.facts.get("delivered_tree"):
+        may_go_on = (
+            work.task.iterations < self._caps(work).iterations and work.task.kind is not TaskKind.RETEST
+        )
+        if listening.waits(work) and may_go_on and not work.facts.get("delivered_tree"):
             # Someone spoke while the proof ran: that comes first.
             await listening.take_in(work, starts_round=True, phase=Phase.CONVERSE)
             return
@@ -129,8 +134,8 @@ class Phases:
                 return  # someone else has pushed: what became of both is to be proven first
             pull = await forge.propose(work, desk.quarantine)
             if pull is not None:
-                await work.change_session(pull_request=pull, pull_state="open")
-        await forge.answer(work)
+                await work.change_session(pull_request=pull)
+        await self._answer(work, forge)
         await self._last_word(work, forge, TaskState.COMPLETED)
         summary = (work.facts.get("finish") or {}).get("summary")
         await ending.end(work, TaskState.COMPLETED, progress="done", summary=summary)
@@ -151,7 +156,7 @@ class Phases:
         if "kept" not in work.facts:
             await work.note(kept=await self._keep(work, forge))
         status = TaskState(outcome["status"])
-        await forge.answer(work)
+        await self._answer(work, forge)
         await self._last_word(work, forge, status)
         await ending.end(
             work, status, Reason(outcome["reason"]) if outcome["reason"] else None,
@@ -159,6 +164,12 @@ class Phases:
             summary=(work.facts.get("finish") or {}).get("summary"),
         )  # fmt: skip
         await self._clear(work)
+
+    async def _answer(self, work: Work, forge: Forge) -> None:
+        try:
+            await forge.answer(work)
+        except UserFault as problem:
+            log.warning("threads.unanswered", why=str(problem))  # locked or gone; the result stands
 
     async def _last_word(self, work: Work, forge: Forge, status: TaskState) -> None:
         try:

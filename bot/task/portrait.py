@@ -104,6 +104,7 @@ class Portraitist:
             events=tuple(Event(one.created_at, str(one.data["text"])) for one in told),
             kind=task.kind, attempt=sum(one.created_at <= task.created_at for one in siblings),
             asked_how=_ASKED.get(str(task.trigger.get("origin")), ""),
+            answered=bool(work.facts.get("answered")),
             pull_state=work.session.pull_state or "", queue_position=ahead,
             paused_by_login=task.pause_wanted or "", capped_by_day=bool(work.facts.get("day_is_spent")),
             day_budget_usd=self._settings.repository_daily_budget_usd, cap_usd=self._settings.task_budget_usd,

@@ -49,19 +49,26 @@ class Preparation:
         heads = [await self._head(work, forge, branch) for branch in _branches(work)]
         head = next((one for one in heads if one is not None), None)
         start, base_sha = tip, tip
-        if work.task.kind is not TaskKind.IMPLEMENT:
-            if head is None:
-                raise Blocked(
-                    f"the branch {work.session.branch!r} is not there any more; "
-                    "`/journeyman run` on the issue begins anew"
-                )
+        if head is not None and await self._goes_on(work, head):
             start = head
             base_sha = await mirror.merge_base(tip, head) or tip
+        elif head is None and heads and work.task.kind is not TaskKind.IMPLEMENT:
+            raise Blocked(
+                f"the branch {work.session.branch!r} is not there any more; "
+                "`/journeyman run` on the issue begins anew"
+            )
         # A branch that is there is built upon, never replaced, even when the work begins anew.
         on_branch = heads[-1] if heads else None
         async with work.writing() as writing:
             await tasks.change(writing, work.id, base_ref=base, base_sha=base_sha, progress="code fetched")
             await tasks.set_facts(writing, work.id, start=start, parent=head or start, branch_head=on_branch)
+
+    async def _goes_on(self, work: Work, head: str) -> bool:
+        """Whether the task starts from the branch: to begin all over again must not undo what people pushed."""
+        if work.task.kind is not TaskKind.IMPLEMENT:
+            return True
+        async with work.database.reading() as reading:
+            return head != await tasks.pushed_before(reading, work.task)
 
     async def head_of(self, work: Work, forge: Forge) -> str | None:
         """Return the newest commit of the session's branch, fetched; None when it is gone."""
@@ -119,7 +126,7 @@ class Preparation:
         notes = await code.read_all(
             work.task.base_sha, [n for n in NOTES_FOR_AGENTS if n in files], MOST_NOTES_BYTES
         )
-        going_on = work.task.kind is TaskKind.FOLLOW_UP
+        going_on = start != work.task.base_sha
         return prompts.task(
             subject=_subject(work),
             issue=_request(work),

@@ -40,7 +40,9 @@ class Pushing:
         if work.task.kind is TaskKind.RETEST and work.session.branch is not None:
             tree = await desk.quarantine.tree_of(desk.start)
             await work.note(delivered_tree=tree)
-            await work.change(head_sha=desk.start)  # nothing is new: it was pushed before
+            if desk.start != work.facts.get("branch_head"):  # an attempt that was kept aside, proven now
+                await self._delivery.forward(desk.start, tree)
+            await work.change(head_sha=desk.start)
             return True
         if not work.facts.get("delivered_tree"):
             await work.note(delivered_tree=await whole(work, desk, self._delivery))

@@ -90,7 +90,7 @@ class Showing:
         """Say where the task stands; `fresh`: someone asked, so the comment changes whatever else did not."""
         work, session = await Work.load(self._work.database, self._work.id), await self.facts()
         task, tests = await self._portraits.task(work), await self._portraits.tests(work)
-        if fresh:
+        if fresh or work.task.status not in ENDED:
             task = dataclasses.replace(task, shown_at=clock.now())
         await self._comment("status", f"st-{session.id}", status.comment(session, task, tests))
 

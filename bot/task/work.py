@@ -123,7 +123,9 @@ class Work:
 
     def account(self, caps: Caps) -> Account:
         """Whose money is spent."""
-        return Account(self.database, self.task.id, self.session.repository, caps.budget_usd, caps.daily_usd)
+        session = self.session
+        repository = str(session.repository_id or session.project_path or session.repository)
+        return Account(self.database, self.task.id, repository, caps.budget_usd, caps.daily_usd)
 
     async def reload(self) -> None:
         """Read both rows again."""

@@ -84,6 +84,7 @@ class TaskFacts:
     kind: TaskKind = TaskKind.IMPLEMENT
     attempt: int = 1  # of the session's tasks
     asked_how: str = ""  # "by `/journeyman run`", "by a review"; empty: with the label
+    answered: bool = False  # a follow-up that had nothing to change
     pull_state: str = ""  # open, closed, merged; empty: there is none, or nobody asked
     paused_by_login: str = ""  # the person who paused it
     capped_by_day: bool = False  # out of budget by the repository's cap of the day, not by the task's own

@@ -117,6 +117,9 @@ def _done(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> li
     if task.kind == TaskKind.RETEST:
         return [f"{phrases.mention(task.requester)}{_tested(task, tests)}. {_numbers(task)}"]
     where = f"#{task.pull_request} is ready for review" if task.pull_request else "the work is ready"
+    if task.answered and task.pull_request:
+        answered = f"answered; #{task.pull_request} needed no change"
+        return [f"{phrases.mention(task.requester)}done: {answered}. {_numbers(task)}"]
     if task.kind == TaskKind.FOLLOW_UP and task.pull_request:
         head = f" (now at `{phrases.short(task.head_sha)}`)" if task.head_sha else ""
         where = f"new commits on #{task.pull_request}{head}"
