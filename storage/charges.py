@@ -1,15 +1,26 @@
 """Keep the ledger of money: reserved before a model call, settled after it."""
 
+import hashlib
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock
 from storage.records import Charge
 
-ZERO = Decimal(0)
+
+async def one_at_a_time(session: AsyncSession, repository: str) -> None:
+    """Let nobody else look at that repository's money until this transaction ends; call it before any sum.
+
+    On SQLite a transaction that may write is the only one of its kind anyway.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return
+    digest = hashlib.blake2b(f"charges of {repository}".encode(), digest_size=8).digest()
+    key = int.from_bytes(digest, signed=True)
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 async def reserve(

@@ -81,6 +81,8 @@ class Request(Model):
     # What the person is to be told, and whether they were.
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     answered_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    # Since then `text` and `answer` hold nothing any more that a person wrote.
+    forgotten_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class Session(Model):

@@ -62,13 +62,19 @@ class Worker(Model):
 
 
 class Thread(Model):
-    """One issue or pull request: how much we wrote there since a person last said something."""
+    """One issue or pull request: how much we wrote there since a person last said something.
+
+    `silences` numbers the stretches without a person's word.
+    """
 
     __tablename__ = "threads"
 
     repository_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     posts: Mapped[int] = mapped_column(default=0, server_default="0")
+    silences: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Whoever announces that we go quiet does so until then.
+    word_taken_until: Mapped[datetime | None] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
 
 

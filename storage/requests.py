@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from storage import clock, database
 from storage.models import Request
 from storage.words import RequestKind
+
+# Of a Request's text; the rest is what people wrote.
+KEPT_FOR_EVER = ("event", "updated_at")
 
 
 @dataclass(frozen=True)
@@ -49,37 +51,39 @@ async def known(session: AsyncSession, causes: Sequence[str]) -> set[str]:
     return set(await session.scalars(select(Request.cause).where(Request.cause.in_(causes))))
 
 
-async def due(session: AsyncSession, limit: int = 100) -> list[int]:
-    """Return the ids of the Requests to consider now: of each thread the oldest that waits, oldest first."""
-    older = aliased(Request)
-    in_line = (
-        select(older.id)
-        .where(
-            older.dispatched_at.is_(None),
-            older.id < Request.id,
-            func.coalesce(older.repository_id, 0) == func.coalesce(Request.repository_id, 0),
-            func.coalesce(older.issue_number, 0) == func.coalesce(Request.issue_number, 0),
-        )
-        .exists()
+async def due(
+    session: AsyncSession, limit: int = 100, *, share: int | None = None
+) -> list[tuple[int, int | None]]:
+    """Return the Requests to consider now, by id and installation: of each thread the oldest that waits.
+
+    Each installation in its turn, oldest first, with at most *share* of them.
+    """
+    first = (
+        select(func.min(Request.id).label("id"))
+        .where(Request.dispatched_at.is_(None))
+        .group_by(func.coalesce(Request.repository_id, 0), func.coalesce(Request.issue_number, 0))
+        .subquery()
     )
-    query = (
-        select(Request.id)
-        .where(Request.dispatched_at.is_(None), _unclaimed(), ~in_line)
-        .order_by(Request.id)
-        .limit(limit)
-    )
-    return list(await session.scalars(query))
+    return await _by_turns(session, Request.id.in_(select(first.c.id)), limit, share)
 
 
-async def unanswered(session: AsyncSession, limit: int = 100) -> list[int]:
-    """Return the ids of the Requests whose person has not been told yet, oldest first."""
-    query = (
-        select(Request.id)
-        .where(Request.answer.is_not(None), Request.answered_at.is_(None), _unclaimed())
-        .order_by(Request.id)
-        .limit(limit)
-    )
-    return list(await session.scalars(query))
+async def unanswered(
+    session: AsyncSession, limit: int = 100, *, share: int | None = None
+) -> list[tuple[int, int | None]]:
+    """Return the Requests whose person has not been told yet, in the order and with the limits of `due`."""
+    return await _by_turns(session, _untold(), limit, share)
+
+
+async def _by_turns(
+    session: AsyncSession, which: ColumnElement[bool], limit: int, share: int | None
+) -> list[tuple[int, int | None]]:
+    turn = func.row_number().over(partition_by=Request.installation_id, order_by=Request.id)
+    waiting = select(Request.id, Request.installation_id, turn.label("turn")).where(which, _unclaimed())
+    found = waiting.subquery()
+    query = select(found.c.id, found.c.installation_id).order_by(found.c.turn, found.c.id).limit(limit)
+    if share is not None:
+        query = query.where(found.c.turn <= share)
+    return [(each, installation) for each, installation in await session.execute(query)]
 
 
 async def claim(session: AsyncSession, ids: Sequence[int], until: datetime) -> list[Request]:
@@ -94,11 +98,17 @@ async def claim(session: AsyncSession, ids: Sequence[int], until: datetime) -> l
     return sorted(found, key=lambda request: request.id)
 
 
+async def renew(session: AsyncSession, ids: Sequence[int], until: datetime) -> None:
+    """Keep those of the Requests that are not over until then; for the worker that has claimed them."""
+    await session.execute(
+        update(Request).where(Request.id.in_(ids), _unfinished()).values(claimed_until=until)
+    )
+
+
 async def unclaim(session: AsyncSession) -> None:
     """Give back everything that was claimed; for a worker that knows itself to be the only one."""
-    undone = or_(Request.dispatched_at.is_(None), Request.answer.is_not(None) & Request.answered_at.is_(None))
     await session.execute(
-        update(Request).where(undone, Request.claimed_until.is_not(None)).values(claimed_until=None)
+        update(Request).where(_unfinished(), Request.claimed_until.is_not(None)).values(claimed_until=None)
     )
 
 
@@ -147,5 +157,39 @@ async def earlier(
     return list(await session.scalars(query))
 
 
-def _unclaimed() -> Any:
+async def forget(session: AsyncSession, before: datetime, most: int = 500) -> int:
+    """Forget what was said in that many Requests from before that moment that are over; return how many.
+
+    The rows stay, for their cause keeps the same thing from being heard twice.
+    """
+    old = (
+        select(Request.id, Request.text)
+        .where(Request.created_at < before, Request.forgotten_at.is_(None), ~_unfinished())
+        .order_by(Request.id)
+        .limit(most)
+    )
+    moment = clock.now()
+    rows = [
+        {
+            "id": each,
+            "text": {name: text[name] for name in KEPT_FOR_EVER if name in text},
+            "answer": None,
+            "forgotten_at": moment,
+        }
+        for each, text in await session.execute(old)
+    ]
+    if rows:
+        await session.execute(update(Request), rows)
+    return len(rows)
+
+
+def _unfinished() -> ColumnElement[bool]:
+    return or_(Request.dispatched_at.is_(None), _untold())
+
+
+def _untold() -> ColumnElement[bool]:
+    return Request.answer.is_not(None) & Request.answered_at.is_(None)
+
+
+def _unclaimed() -> ColumnElement[bool]:
     return or_(Request.claimed_until.is_(None), Request.claimed_until <= clock.now())

@@ -28,10 +28,6 @@ class RequestKind(StrEnum):
     INSTALLATION = "installation"  # suspended, deleted, or other permissions
 
 
-# Requests that are about no thread in particular.
-THREADLESS = (RequestKind.CONFIGURED, RequestKind.REPOSITORY, RequestKind.INSTALLATION)
-
-
 class TaskKind(StrEnum):
     """One piece of work in a session."""
 

@@ -177,7 +177,7 @@ async def test_stopping_nothing_is_harmless(database: Database) -> None:
     dispatcher, queue = _dispatcher(database)
     await _ask(database, "one", RequestKind.STOP)
     await dispatcher.once()
-    assert await _all(database) == ([], [], ["nothing to stop"])
+    assert await _all(database) == ([], [], ["stopping 0 task(s)"])
     assert queue.begun == []
 
 
@@ -649,3 +649,134 @@ async def test_a_collision_is_looked_at_again_in_a_moment(database: Database) ->
             await dispatcher.once()
     assert (await _all(database))[2] == ["absorbed"]
     assert (await read_request(database, "a")).attempts == 2
+
+
+async def test_what_takes_longer_than_a_claim_stays_ours(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is renewed while a Request is considered and while its person is told; nobody else has it."""
+    monkeypatch.setattr(dispatch, "SCAN_SECONDS", 0.02)
+    monkeypatch.setattr(dispatch, "RENEW_SECONDS", 0.02)
+    clerk, considering, telling = Clerk(), Held(), Held()
+    await _ask(database, "a")
+    clerk.considering["a"], clerk.deeds["a"], clerk.telling["a"] = considering, _worth_telling, telling
+    async with _running(Dispatcher(database, RecordingQueue(), clerk)):
+        for held in (considering, telling):
+            await held.reached.wait()
+            await _claimed_until(database, "a", clock.now() + timedelta(seconds=5))
+            while _seconds_off(await read_request(database, "a")) < 50:  # noqa: ASYNC110  # a row calls nobody
+                await asyncio.sleep(0.01)
+            assert _seconds_off(await read_request(database, "a")) <= dispatch.CLAIM.total_seconds()
+            held.passed.set()
+        await _moment(database, "a", "answered_at")
+    assert (clerk.considered, clerk.told) == (["a"], ["a"])
+
+
+async def test_a_claim_that_was_given_back_is_not_renewed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal at the very moment of a postponement leaves it as long as it was asked for."""
+    monkeypatch.setattr(dispatch, "RENEW_SECONDS", 0.0)
+    clerk, renewed = Clerk(), []
+    dispatcher = Dispatcher(database, RecordingQueue(), clerk)
+    postpone = requests.postpone
+
+    async def meanwhile(session: AsyncSession, request_id: int, until: datetime) -> None:
+        renewed.append(asyncio.create_task(dispatcher._renew()))
+        await asyncio.sleep(0.05)  # the renewal gets as far as it can
+        await postpone(session, request_id, until)
+
+    monkeypatch.setattr(requests, "postpone", meanwhile)
+    await _ask(database, "a")
+    clerk.considering["a"] = _failing(WorldFault("GitHub is away", 120.0))
+    with capture_logs():
+        await dispatcher.once()
+    await asyncio.gather(*renewed)
+    assert len(renewed) == 1
+    assert 100 < _seconds_off(await read_request(database, "a")) <= 120
+
+
+async def test_collisions_that_go_on_are_looked_at_less_and_less_often(database: Database) -> None:
+    """Each round costs GitHub calls: the pauses double, up to half a minute."""
+    clerk, pauses = Clerk(), []
+    dispatcher = Dispatcher(database, RecordingQueue(), clerk)
+    await a_session(database, 42)
+    await _ask(database, "a")
+
+    async def collide(session: AsyncSession) -> Outcome:
+        await sessions.open_for(session, repository="acme/shop", repository_id=7, issue_number=42)
+        return Outcome("never")
+
+    clerk.deeds["a"] = collide
+    with capture_logs():
+        for attempt in range(1, 11):
+            await dispatcher.once()
+            request = await read_request(database, "a")
+            assert request.attempts == attempt
+            pauses.append(_seconds_off(request))
+            await _let_pass(database, "a")
+    expected = [min(30.0, 0.2 * 2**attempt) for attempt in range(10)]
+    assert all(most - 0.2 <= pause <= most for pause, most in zip(pauses, expected, strict=True))
+
+
+async def test_one_installations_flood_does_not_stop_another(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many of one installation are in hand at once and no more; another's are done meanwhile."""
+    monkeypatch.setattr(dispatch, "MOST_AT_ONCE", 4)
+    monkeypatch.setattr(dispatch, "MOST_OF_ONE", 2)
+    clerk, held, in_hand = Clerk(), Held(), []
+
+    async def stall() -> None:
+        in_hand.append(1)
+        await held()
+
+    for number in range(8):
+        await a_request(database, f"flood {number}", issue_number=number, installation_id=1)
+        clerk.considering[f"flood {number}"] = stall
+    for number in range(8, 11):
+        await a_request(database, f"calm {number}", issue_number=number, installation_id=2)
+    async with _running(Dispatcher(database, RecordingQueue(), clerk)):
+        for number in range(8, 11):
+            await _moment(database, f"calm {number}", "dispatched_at")
+        assert len(in_hand) == 2
+        held.passed.set()
+        for number in range(8):
+            await _moment(database, f"flood {number}", "dispatched_at")
+    assert len(in_hand) == 8
+
+
+async def test_answers_that_are_owed_have_their_share_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One installation's people who wait to be told do not keep another's waiting."""
+    monkeypatch.setattr(dispatch, "MOST_AT_ONCE", 4)
+    monkeypatch.setattr(dispatch, "MOST_OF_ONE", 2)
+    clerk, held = Clerk(), Held()
+    for number in range(8):
+        cause = f"{number}"
+        made = await a_request(database, cause, issue_number=number, installation_id=1 + number // 7)
+        async with database.transaction() as session:
+            await requests.dispatched(session, made, "done", {"say": "hello"})
+        if number < 7:
+            clerk.telling[cause] = held
+    async with _running(Dispatcher(database, RecordingQueue(), clerk)):
+        await _moment(database, "7", "answered_at")
+        assert clerk.told == ["7"]
+        held.passed.set()
+        await _moment(database, "6", "answered_at")
+
+
+async def test_waiting_for_the_world_is_no_crash(database: Database) -> None:
+    """However often GitHub was away before, a first bug does not give a Request up."""
+    clerk = Clerk()
+    dispatcher = Dispatcher(database, RecordingQueue(), clerk)
+    await _ask(database, "a")
+    clerk.considering["a"] = _failing(*[WorldFault("GitHub is away")] * 6, KeyError("bug"))
+    with capture_logs() as logs:
+        for _ in range(8):
+            await dispatcher.once()
+            if (await read_request(database, "a")).dispatched_at is None:
+                await _let_pass(database, "a")
+    assert "request.crashed" in [line["event"] for line in logs]
+    assert (await _all(database))[2] == ["done"]

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from bot.engine.retention import Retention
-from storage import answered, clock, deliveries, interactions, snapshots, tasks
+from storage import answered, clock, deliveries, interactions, requests, snapshots, tasks
 from storage.database import Database
-from storage.models import Delivery, Event, Interaction, Snapshot, Task
+from storage.models import Delivery, Event, Interaction, Request, Snapshot, Task
 from storage.records import Answered
 from storage.words import InteractionType, TaskState
-from tests.records import a_session, a_task
+from tests.records import a_request, a_session, a_task, read_request
 
 
 class CountedRuns:
@@ -83,3 +83,17 @@ async def test_more_than_one_batch_is_forgotten(database: Database) -> None:
     await Retention(database, CountedRuns(0), 90).once()
     async with database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(Delivery)) == 0
+
+
+async def test_what_people_wrote_is_forgotten_with_the_rest(database: Database) -> None:
+    """Requests keep no copy of a comment for longer, and stay so that none is heard twice."""
+    text = {"event": "issue_comment.created", "body": "secret"}
+    for cause, days in (("old", 91), ("recent", 89)):
+        made = await a_request(database, cause, text=text)
+        async with database.transaction() as session:
+            await requests.dispatched(session, made, "done")
+            row = await session.get_one(Request, made)
+            row.created_at = clock.now() - timedelta(days=days)
+    await Retention(database, CountedRuns(0), 90).once()
+    assert (await read_request(database, "old")).text == {"event": "issue_comment.created"}
+    assert (await read_request(database, "recent")).text == text

@@ -52,7 +52,7 @@ async def test_comments_stop_at_the_trigger_and_know_ours() -> None:
 
 
 async def test_comments_are_bounded_and_not_repeated() -> None:
-    """Pages that shift repeat a comment once only; beyond the bound the number left out is told (case 17)."""
+    """Pages that shift repeat a comment once only; the newest stay, of the rest the number is told."""
     async with Stub(Time()) as stub, aiohttp.ClientSession() as http:
 
         def page(request: web.Request, _: object) -> web.Response:
@@ -65,8 +65,9 @@ async def test_comments_are_bounded_and_not_repeated() -> None:
         stub.on("GET", _COMMENTS, page)
         installation = stub.client(http).for_installation(5)
         found = await reads.comments(installation, "o/r", 4, most=200)
-        assert [c.id for c in found.shown] == list(range(1, 201))
-        assert found.omitted == 24 * 95 + 100 - 200
+        total = 24 * 95 + 100
+        assert [c.id for c in found.shown] == list(range(total - 199, total + 1))
+        assert found.omitted == total - 200
         assert len(stub.asked("GET", _COMMENTS)) == 25
 
 
@@ -111,12 +112,12 @@ async def test_configuration_that_is_no_text_is_refused(data: Any) -> None:
             await reads.configuration(stub.client(http).for_installation(5), "o/r", "main")
 
 
-async def test_branch_tip_is_found_with_slashes() -> None:
-    """A branch with slashes is one branch; an unknown one, or an empty repository, has no tip."""
+async def test_of_comments_in_any_order_the_newest_stay() -> None:
+    """It is the moment of writing that counts, up to the trigger's; none may be wanted at all."""
     async with Stub(Time()) as stub, aiohttp.ClientSession() as http:
-        stub.says("/repos/o/r/git/ref/heads/fix/a b", {"object": {"sha": "a" * 40}})
-        stub.says("/repos/o/r/git/ref/heads/main", {"message": "Git Repository is empty."}, 409)
+        stub.says(_COMMENTS, [_comment(number) for number in (5, 1, 4, 2, 3, 30)])
         installation = stub.client(http).for_installation(5)
-        assert await reads.branch_sha(installation, "o/r", "fix/a b") == "a" * 40
-        assert await reads.branch_sha(installation, "o/r", "none") is None
-        assert await reads.branch_sha(installation, "o/r", "main") is None
+        until = datetime.fromtimestamp(START, UTC) + timedelta(seconds=10)
+        for most, shown in ((2, [4, 5]), (0, []), (9, [1, 2, 3, 4, 5])):
+            found = await reads.comments(installation, "o/r", 4, until=until, most=most)
+            assert ([c.id for c in found.shown], found.omitted) == (shown, 5 - len(shown))

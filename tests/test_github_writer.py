@@ -97,6 +97,21 @@ async def test_status_command_hurries_a_waiting_edit() -> None:
     assert said.words == [("0", 0), ("2", 5)]
 
 
+async def test_progress_does_not_slow_down_an_edit_that_someone_waits_for() -> None:
+    """A later edit takes the hurried one's place and its moment; the next is ordinary again."""
+    time = Time(manual=True)
+    said, writer = _Said(time), Writer(time, time.sleep)
+    await writer.edit("c", said.word("0"))
+    await time.pass_by(1)
+    await writer.edit("c", said.word("asked for"), gap=5)
+    await time.pass_by(1)
+    await writer.edit("c", said.word("progress"))
+    await time.pass_by(10)
+    await writer.edit("c", said.word("more"))
+    await time.pass_by(30)
+    assert said.words == [("0", 0), ("progress", 5), ("more", 25)]
+
+
 async def test_failed_edit_is_tried_again_unless_replaced() -> None:
     """A fault of the world delays the newest word by what GitHub asks; a refusal drops it."""
     time = Time(manual=True)

@@ -113,3 +113,34 @@ async def test_a_repository_keeps_its_last_good_configuration(database: Database
         kept = await repositories.find(session, 7)
     assert kept is not None
     assert (kept.full_name, kept.label, kept.configuration) == ("acme/store", None, {})
+
+
+async def test_one_repositorys_money_is_looked_at_by_one_at_a_time(database: Database) -> None:
+    """Who comes second sees what the first has set aside; another repository waits for nobody else's."""
+    task = await a_task(database)
+    first_has_it, first_is_done = asyncio.Event(), asyncio.Event()
+    seen: list[Decimal] = []
+
+    async def first() -> None:
+        async with database.transaction() as session:
+            await charges.one_at_a_time(session, "7")
+            first_has_it.set()
+            if not database.is_sqlite:  # there a transaction that writes waits for every other
+                await first_is_done.wait()
+            await charges.reserve(
+                session, task_id=task.id, repository="7", purpose="p", model="m", usd=Decimal(2)
+            )
+
+    async def second(repository: str) -> None:
+        await first_has_it.wait()
+        async with database.transaction() as session:
+            await charges.one_at_a_time(session, repository)
+            seen.append(await charges.spent_today(session, repository))
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(first())
+        group.create_task(second("7"))
+        await first_has_it.wait()
+        await second("8")
+        first_is_done.set()
+    assert sorted(seen) == [0, 2]

@@ -82,4 +82,4 @@ async def test_old_deliveries_go_and_parked_ones_stay(database: Database) -> Non
         request = await requests.of_cause(session, ASK.cause)
         assert request is not None
         assert request.delivery_id is None
-        assert await requests.due(session) == [request.id]
+        assert await requests.due(session) == [(request.id, request.installation_id)]

@@ -16,13 +16,14 @@ MINUTE = timedelta(minutes=1)
 
 async def _due(database: Database, limit: int = 100) -> list[str]:
     async with database.reading() as session:
-        return [(await session.get_one(Request, each)).cause for each in await requests.due(session, limit)]
+        found = await requests.due(session, limit)
+        return [(await session.get_one(Request, each)).cause for each, _ in found]
 
 
 async def _unanswered(database: Database, limit: int = 100) -> list[str]:
     async with database.reading() as session:
         found = await requests.unanswered(session, limit)
-        return [(await session.get_one(Request, each)).cause for each in found]
+        return [(await session.get_one(Request, each)).cause for each, _ in found]
 
 
 async def _claim(database: Database, *causes: str, seconds: float = 60) -> list[str]:
@@ -166,7 +167,7 @@ async def test_a_cause_that_is_known_keeps_its_text(database: Database) -> None:
 
 
 async def test_what_came_before_in_a_thread(database: Database) -> None:
-    """The newest of these kinds that is older: in this thread, of this repository."""
+    """Those of these kinds that are older, newest first: in this thread, of this repository."""
     for cause, kind, more in (
         ("on", RequestKind.RUN, {}), ("off", RequestKind.STOP, {}), ("word", RequestKind.COMMENT, {}),
         ("elsewhere", RequestKind.RUN, {"issue_number": 43}),
@@ -177,12 +178,13 @@ async def test_what_came_before_in_a_thread(database: Database) -> None:
     labels = (RequestKind.RUN, RequestKind.STOP)
     async with database.reading() as session:
         for cause, kinds, before in (
-            ("this", labels, "off"), ("this", [RequestKind.RUN], "on"), ("off", labels, "on"),
-            ("later", labels, "this"), ("on", labels, None), ("this", [RequestKind.REVIEW], None),
+            ("this", labels, ["off", "on"]), ("this", [RequestKind.RUN], ["on"]), ("off", labels, ["on"]),
+            ("later", labels, ["this", "off", "on"]), ("on", labels, []), ("this", [RequestKind.REVIEW], []),
         ):  # fmt: skip
             request = await read_request(database, cause)
-            found = await requests.latest(session, request, kinds)
-            assert (found and found.cause) == before, cause
+            found = await requests.earlier(session, request, kinds)
+            assert [one.cause for one in found] == before, cause
+            assert [one.cause for one in await requests.earlier(session, request, kinds, 1)] == before[:1]
 
 
 async def test_what_is_done_does_not_hide_what_waits(database: Database) -> None:
@@ -199,3 +201,69 @@ async def test_what_is_done_does_not_hide_what_waits(database: Database) -> None
         done = update(Request).where(Request.id <= 2_500)
         await session.execute(done.values(dispatched_at=clock.now(), outcome="x"))
     assert await _due(database) == [str(number) for number in range(2_500, 2_550)]
+
+
+async def test_installations_take_turns(database: Database) -> None:
+    """No more than its share of each is named, their first ones first, whatever came in before."""
+    for number in range(6):
+        await a_request(database, f"flood {number}", issue_number=number, installation_id=1)
+    await a_request(database, "calm", issue_number=7, installation_id=2)
+    await a_request(database, "local", issue_number=8, installation_id=None)
+    expected = ["flood 0", "calm", "local", "flood 1"]
+    async with database.reading() as session:
+        found = await requests.due(session, 10, share=2)
+        assert [(await session.get_one(Request, each)).cause for each, _ in found] == expected
+        assert [installation for _, installation in found] == [1, 2, None, 1]
+    assert await _due(database, limit=2) == ["flood 0", "calm"]
+    for cause in [f"flood {number}" for number in range(6)] + ["calm", "local"]:
+        await _dispatch(database, cause, {"say": "hello"})
+    async with database.reading() as session:
+        found = await requests.unanswered(session, 10, share=2)
+        assert [(await session.get_one(Request, each)).cause for each, _ in found] == expected
+
+
+async def test_a_claim_is_renewed_while_its_work_lasts(database: Database) -> None:
+    """Those that are named get the new moment, no others, and neither does what is over."""
+    for number, cause in enumerate(("mine", "untold", "theirs", "over")):
+        await a_request(database, cause, issue_number=number)
+    await _claim(database, "mine", "untold", "theirs", "over", seconds=5)
+    await _dispatch(database, "untold", {"say": "hello"})
+    await _dispatch(database, "over")
+    until = clock.now() + timedelta(seconds=60)
+    async with database.transaction() as session:
+        held = [(await read_request(database, cause)).id for cause in ("mine", "untold", "over")]
+        await requests.renew(session, held, until)
+    moments = {cause: await read_request(database, cause) for cause in ("mine", "untold", "theirs", "over")}
+    assert [cause for cause, one in moments.items() if one.claimed_until == until] == ["mine", "untold"]
+    assert {one.attempts for one in moments.values()} == {1}
+
+
+async def test_what_was_said_is_forgotten_and_that_it_was_stays(database: Database) -> None:
+    """An old Request keeps its cause and outcome; body, answer and the rest of its text go, once."""
+    text = {"event": "issue_comment.created", "updated_at": "2026-01-01T00:00:00Z", "body": "secret"}
+    for number, cause in enumerate(("told", "untellable", "owed", "waiting", "recent")):
+        await a_request(database, cause, issue_number=number, text=text)
+    await _dispatch(database, "told", {"say": "hello"})
+    await _dispatch(database, "untellable")
+    await _dispatch(database, "owed", {"say": "hello"})
+    await _dispatch(database, "recent")
+    async with database.transaction() as session:
+        await requests.answered(session, (await read_request(database, "told")).id)
+    async with database.transaction() as session:
+        old = update(Request).where(Request.cause != "recent")
+        await session.execute(old.values(created_at=clock.now() - timedelta(days=91)))
+    before = clock.now() - timedelta(days=90)
+    for gone in (1, 1, 0):
+        async with database.transaction() as session:
+            assert await requests.forget(session, before, most=1) == gone
+    for cause in ("told", "untellable"):
+        request = await read_request(database, cause)
+        assert request.text == {"event": "issue_comment.created", "updated_at": "2026-01-01T00:00:00Z"}
+        assert (request.answer, request.outcome) == (None, "task x")
+        assert request.forgotten_at is not None
+    for cause in ("owed", "waiting", "recent"):
+        kept = await read_request(database, cause)
+        assert (kept.text, kept.forgotten_at) == (text, None)
+    assert await _unanswered(database) == ["owed"]
+    await a_request(database, "told", text=text)
+    assert "body" not in (await read_request(database, "told")).text

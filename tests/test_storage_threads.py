@@ -35,6 +35,42 @@ async def test_a_word_in_a_thread_where_we_said_nothing_is_no_error(database: Da
         assert await threads.posts(session, 7, 1) == 0
 
 
+async def test_each_silence_has_its_number(database: Database) -> None:
+    """A word ends one if we had said something since the last; the number never comes again."""
+    numbers = []
+    for posts in (0, 2, 0, 1):
+        async with database.transaction() as session:
+            for _ in range(posts):
+                await threads.posted(session, 7, 1)
+            numbers.append(await threads.silence(session, 7, 1))
+        async with database.transaction() as session:
+            await threads.heard(session, 7, 1)
+    async with database.reading() as session:
+        assert [*numbers, await threads.silence(session, 7, 1)] == [0, 0, 1, 1, 2]
+        assert await threads.silence(session, 7, 2) == 0
+
+
+async def test_of_many_who_would_announce_a_silence_one_may(database: Database) -> None:
+    """Until it gives that back, its time is up, or a person speaks; elsewhere others may."""
+
+    async def take(seconds: float = 60, number: int = 1) -> bool:
+        async with database.transaction() as session:
+            return await threads.take_word(session, 7, number, clock.now() + timedelta(seconds=seconds))
+
+    async with database.transaction() as session:
+        for number in (1, 2):
+            await threads.posted(session, 7, number)
+    assert sorted(await asyncio.gather(*(take() for _ in range(6)))) == [False] * 5 + [True]
+    assert await take(number=2)
+    async with database.transaction() as session:
+        await threads.give_word_back(session, 7, 1)
+    assert await take(seconds=-1)
+    assert await take()
+    async with database.transaction() as session:
+        await threads.heard(session, 7, 1)
+    assert await take()
+
+
 async def test_comments_posted_at_once_are_all_counted(database: Database) -> None:
     """Also the first of a thread, which two may believe to be theirs."""
 

@@ -21,7 +21,7 @@ It should<!-- SECRET-ORDER-2 --> return 15.
 <img src="x.png" alt="SECRET-ORDER-4" data-note="SECRET-ORDER-5">
 &lt;!-- SECRET-ORDER-6 --&gt;
 [//]: # (SECRET-ORDER-7)
-S\u200bE\u200bC\u200bR\u200bE\u200bT\u200b-ORDER\u2063-8 \U000e0053\U000e0045\U000e0043
+\u200b\u2063\U000e0053\U000e0045\U000e0043
 """
 
 
@@ -96,7 +96,7 @@ async def test_outsiders_and_bots_change_nothing(tmp_path: Path) -> None:
         assert (task["status"], task["cancel_wanted"], task["pause_wanted"]) == ("RUNNING", None, None)
         asked = json.dumps([entry.body for entry in told.claude.asked], ensure_ascii=False)
         assert "returns 30" in asked
-        assert "SECRET-ORDER" not in asked.replace("\u200b", "")
+        assert not any(sign in asked for sign in ("SECRET-ORDER", "\u200b", "\U000e0053"))
         people.sound(told)
 
 
@@ -173,13 +173,15 @@ async def test_what_is_asked_for_right_after_a_stop_begins_anew(tmp_path: Path) 
         issues = [await _issue(told, f"{name}/shop") for name in ("run", "retry", "label", "word")]
         for issue in issues:
             await _until(told, issue, "t.steps = 1")
-        for issue in issues:
-            await told.world.comment(issue, "maria", "/journeyman stop")
         run, retry, label, word = issues
+        await told.world.comment(run, "maria", "/journeyman stop")
         await told.world.comment(run, "noah", "/journeyman run")
+        await told.world.comment(retry, "maria", "/journeyman stop")
         await told.world.comment(retry, "noah", "/journeyman retry")
+        await told.world.comment(label, "maria", "/journeyman stop")
         await told.world.unlabel(label, story.LABEL, "noah")
         await told.world.label(label, story.LABEL, "noah")
+        await told.world.comment(word, "maria", "/journeyman stop")
         await told.world.comment(word, "noah", "@journeyman-demo begin again, but mind the floats.")
         await people.idle(told)
         for issue in issues:
@@ -187,4 +189,112 @@ async def test_what_is_asked_for_right_after_a_stop_begins_anew(tmp_path: Path) 
         await people.idle(told)
         begun = {issue.repository.full_name: len(_tasks(told, issue)) for issue in issues}
         assert begun == dict.fromkeys(begun, 2)
+        people.sound(told)
+
+
+def _answers(told: Story) -> Any:
+    """Return a turn that answers every inline thread which nobody has answered yet."""
+
+    def finish(conversation: Conversation) -> Turn:
+        del conversation
+        answered = {one.reply_to for one in told.world.review_comments.values()}
+        open_ = [one for one in told.world.review_comments.values() if not one.reply_to and one.id not in answered]
+        replies = [{"thread": one.id, "done": True, "text": "So it is."} for one in open_]
+        return Turn(tools=[("finish", {"summary": "As asked.", "replies": replies})])
+
+    return finish
+
+
+def _doc(word: str) -> Turn:
+    text = f'"""Count on it: {word}."""\n'
+    return Turn(tools=[("bash", {"command": f"cat >> shop.py <<'E'\n{text}E\n"})])
+
+
+async def _pull(told: Story, issue: Issue) -> Pull:
+    task = await _until(told, issue, "t.finished_at IS NOT NULL", 90)
+    assert task["status"] == "COMPLETED", task["error_message"]
+    return next(iter(told.world.pulls[issue.repository.id].values()))
+
+
+async def _review(told: Story, pull: Pull, who: str, text: str) -> int:
+    remark = {"path": "shop.py", "line": 6, "body": text}
+    review = await told.world.review(pull, who, "REQUEST_CHANGES", text, (remark,))
+    return next(one.id for one in told.world.review_comments.values() if one.review == review.id)
+
+
+async def test_reviews_at_once_and_while_it_works(tmp_path: Path) -> None:
+    """What comes while it works waits as one follow-up; each inline thread is answered once, nothing twice."""
+    plays: list[Play] = []
+    async with story.telling(tmp_path, plays) as told:
+        finish = _answers(told)
+        nap = Turn(tools=[("bash", {"command": "sleep 5"})])
+        plays += [
+            Play(match="Go on with work on", turns=[nap, _doc("more"), finish], rest=finish, tests=shop.TESTS),
+            Play(match="Totals are wrong", turns=[shop.MEND, shop.DONE], tests=shop.TESTS),
+        ]
+        first, second = await _issue(told, "acme/shop"), await _issue(told, "other/shop")
+        pull, old = await _pull(told, first), await _pull(told, second)
+
+        threads = [await _review(told, pull, who, "Say more.") for who in ("maria", "noah")]
+        # The issue gets another session, and the pull request of the first is reviewed all the same.
+        await told.world.comment(second, "maria", "/journeyman run")
+        threads.append(await _review(told, old, "noah", "Say more here."))
+        await _until(told, first, "t.kind = 'follow_up' AND t.steps > 0")
+        threads += [await _review(told, pull, who, "And more.") for who in ("noah", "maria")]
+        late = await told.world.comment(pull, "noah", "@journeyman-demo and thank the customer")
+        await people.idle(told)
+        assert len(_tasks(told, first, "t.status NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')")) <= 2
+
+        async def done() -> bool:
+            return not told.rows("SELECT 1 FROM tasks WHERE finished_at IS NULL")
+
+        await told.until(done, 120)
+        assert {row["status"] for row in _tasks(told, first)} == {"COMPLETED"}, told.tail()
+        assert {row["status"] for row in _tasks(told, second)} == {"COMPLETED"}
+        assert len(_tasks(told, first)) <= 4
+        replies = [one.reply_to for one in told.world.review_comments.values() if one.reply_to]
+        assert sorted(replies) == sorted(threads)
+        assert len(told.comments(pull.issue, "tests")) == 1
+        assert [len(told.world.pulls[each.repository.id]) for each in (first, second)] == [1, 2]
+        await people.settled(told, late)
+        people.sound(told)
+
+
+async def test_words_in_the_last_moments(tmp_path: Path) -> None:
+    """What is said while it tests or delivers is heard: by the task, or by a follow-up of it."""
+
+    def slow(conversation: Conversation) -> Turn:
+        return Turn(text=conversation.as_json(shop.TESTS), delay=0.6)
+
+    plays = [
+        Play(match="Go on with work on", turns=[_doc("late"), shop.DONE], tests=shop.TESTS),
+        Play(match="Totals are wrong", turns=[shop.MEND, shop.DONE, _doc("heard")], rest=shop.DONE, tests=slow),
+    ]
+    async with story.telling(tmp_path, plays) as told:
+        first = await _issue(told, "acme/shop")
+        await _until(told, first, "t.status = 'TESTING'")
+        while_testing = await told.world.comment(first, "maria", "@journeyman-demo please say WORD-1 too")
+        told.world.faults.slow("POST .*/pulls$", 3)
+
+        async def delivers() -> bool:
+            return any(one.path.endswith("/git-receive-pack") for one in told.world.mutations())
+
+        await told.until(delivers, 90)
+        at_the_end = await told.world.comment(first, "maria", "@journeyman-demo please say WORD-2 too")
+        await people.idle(told)
+
+        async def done() -> bool:
+            return len(_tasks(told, first, "t.finished_at IS NOT NULL")) == 2
+
+        await told.until(done, 90)
+        assert {row["status"] for row in _tasks(told, first)} == {"COMPLETED"}, told.tail()
+        asked = [json.dumps(entry.body) for entry in told.claude.asked]
+        assert any("WORD-1" in body for body in asked)
+        assert any("WORD-2" in body for body in asked)
+        for comment in (while_testing, at_the_end):
+            assert len(people.reactions(comment)) == 1
+        (pull,) = told.world.pulls[first.repository.id].values()
+        code = (await first.repository.git.run("show", f"{pull.head}:shop.py")).decode()
+        assert "heard" in code
+        assert "late" in code
         people.sound(told)

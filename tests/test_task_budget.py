@@ -109,3 +109,17 @@ async def test_the_repository_has_a_cap_for_the_day(database: Database) -> None:
     await _ask(database, asyncio.CancelledError())
     with pytest.raises(OutOfBudget, match="the repository's budget for today"):
         await _ask(database, AssertionError("was asked"), daily_cap="0.66", issue="2")
+
+
+async def test_calls_reserved_at_once_stay_within_the_day(database: Database) -> None:
+    """Of tasks of one repository that ask at the same moment, only as many get money as there is."""
+    owners = [await records.a_session(database, number) for number in range(6)]
+    made = [await records.a_task(database, owner) for owner in owners]
+    worst = prices.reservation(MODEL, 0, prices.MOST_OUTPUT)
+    accounts = [Account(database, task.id, "7", Decimal(50), worst * 2) for task in made]
+    tried = await asyncio.gather(
+        *(one.reserve("step", QUESTION, 0) for one in accounts), return_exceptions=True
+    )
+    async with database.reading() as reading:
+        assert await charges.spent_today(reading, "7") <= worst * 2
+    assert [type(one) for one in tried].count(OutOfBudget) == 4

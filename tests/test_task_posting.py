@@ -1,5 +1,6 @@
 """Ten comments of ours without a word from a person are enough; what is there already is still kept true."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,11 +61,13 @@ class Wall:
         self.kept[made]["body"] = data["body"]
         return answer(self.kept[made])
 
-    async def ensure(self, op: str, words: str = "Hello.", number: int = 1) -> int | None:
+    async def ensure(
+        self, op: str, words: str = "Hello.", number: int = 1, kind: str = "answer"
+    ) -> int | None:
         """Have one comment say something."""
-        body = f"{markers.marker('answer', 's', op)}\n{words}"
+        body = f"{markers.marker(kind, 's', op)}\n{words}"
         return await self.posting.ensure(
-            self.installation, REPO, 7, number, kind="answer", session="s", op=op, body=body
+            self.installation, REPO, 7, number, kind=kind, session="s", op=op, body=body
         )
 
     async def fill(self, count: int = MOST_POSTS, number: int = 1) -> None:
@@ -169,3 +172,51 @@ async def test_a_crash_while_saying_that_we_go_quiet_says_it_once(
     assert await wall.ensure("too many") is None
     assert await wall.ensure("another") is None
     assert ["I say nothing more" in said for said in wall.said[1]].count(True) == 1
+
+
+def _announced(wall: Wall) -> int:
+    return ["I say nothing more" in said for said in wall.said[1]].count(True)
+
+
+async def test_the_conversation_itself_uses_nothing_up(wall: Wall) -> None:
+    """Its pages are neither counted nor withheld, however many there are."""
+    for page in range(MOST_POSTS + 2):
+        assert await wall.ensure(f"log-{page}", kind="log") is not None
+    assert await wall.posts() == 0
+    await wall.fill()
+    await wall.ensure("too many")
+    assert await wall.ensure("log-more", kind="log") is not None
+    assert _announced(wall) == 1
+
+
+async def test_how_it_ended_is_always_said(wall: Wall) -> None:
+    """Even in a full thread, before and after the silence is announced; it counts like any other."""
+    assert await wall.ensure("fin-1", kind="final") is not None
+    assert await wall.posts() == 1
+    await wall.fill(MOST_POSTS - 1)
+    assert await wall.ensure("fin-2", kind="final") is not None
+    assert (await wall.posts(), _announced(wall)) == (MOST_POSTS + 1, 0)
+    assert await wall.ensure("too many") is None
+    assert await wall.ensure("fin-3", kind="final") is not None
+    assert await wall.ensure("too many still") is None
+    assert _announced(wall) == 1
+
+
+async def test_two_that_post_at_once_announce_one_silence(wall: Wall) -> None:
+    """Whichever of the tasks in a thread comes first says it, and the others say nothing."""
+    await wall.fill()
+    assert await asyncio.gather(*(wall.ensure(f"late {number}") for number in range(5))) == [None] * 5
+    assert len(wall.said[1]) == MOST_POSTS + 1
+    assert _announced(wall) == 1
+
+
+async def test_a_silence_that_could_not_be_announced_is_announced_later(wall: Wall) -> None:
+    """A failure of the world is told to the caller, whose next try says it once."""
+    await wall.fill()
+    wall.stub.fail("POST", "/comments", times=20, answer=lambda: web.Response(status=502))
+    with pytest.raises(WorldFault):
+        await wall.ensure("too many")
+    wall.stub.faults.clear()
+    assert await wall.ensure("too many") is None
+    assert await wall.ensure("too many") is None
+    assert _announced(wall) == 1

@@ -1,7 +1,9 @@
 """Have every Request considered and done, in its thread's order, and hand over every task that may go on."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -21,11 +23,16 @@ log = structlog.get_logger(__name__)
 SCAN_SECONDS = 1.0
 # So long is a Request ours once we took it; a worker that dies with it keeps it from the others no longer.
 CLAIM = timedelta(seconds=60)
+# Whoever waits for GitHub's limits takes longer than that: a worker that lives keeps what it took.
+RENEW_SECONDS = 20.0
 MOST_AT_ONCE = 64
+# Of one installation, so that its flood leaves room for the others.
+MOST_OF_ONE = 24
 # Another worker was faster with the same session: what it did is there to be seen in a moment.
 COLLISION = timedelta(seconds=0.2)
+LONGEST_COLLISION = timedelta(seconds=30)  # each round asks GitHub again
 LONGEST_PAUSE = 300.0
-MOST_CRASHES = 5
+MOST_CRASHES = 5  # in this process; waiting for the world is none
 PATIENCE = timedelta(hours=24)
 
 
@@ -81,6 +88,11 @@ class Dispatcher:
         self._wanted = asyncio.Event()
         self._scanned = scanned or (lambda: None)
         self._attending: dict[int, asyncio.Task[None]] = {}
+        # Whose claim is ours, and for which installation; without those that are being given back.
+        self._held: dict[int, int | None] = {}
+        self._giving_back = asyncio.Lock()
+        self._renewed_at = time.monotonic()
+        self._crashes: dict[int, int] = {}
 
     def wake(self) -> None:
         """Look now instead of at the next scan."""
@@ -115,8 +127,11 @@ class Dispatcher:
                 await asyncio.wait(list(self._attending.values()))
 
     async def _look(self) -> None:
+        if time.monotonic() - self._renewed_at >= RENEW_SECONDS:
+            await self._renew()
         room = MOST_AT_ONCE - len(self._attending)
         for request in await self._taken(room) if room > 0 else []:
+            self._held[request.id] = request.installation_id
             attending = asyncio.create_task(self._attend(request))
             self._attending[request.id] = attending
         async with self._database.reading() as session:
@@ -128,15 +143,36 @@ class Dispatcher:
             except Exception:
                 log.exception("task.not_handed_over", task=task.id)  # it stays due, and others get theirs
 
+    async def _renew(self) -> None:
+        """Keep what is being considered or told; never what is being given back, whose moment is another."""
+        async with self._giving_back:
+            if self._held:
+                async with self._database.transaction() as session:
+                    await requests.renew(session, list(self._held), clock.now() + CLAIM)
+        self._renewed_at = time.monotonic()
+
     async def _taken(self, room: int) -> list[Request]:
         """Take Requests that wait, and such whose person a dead worker did not get to tell."""
         async with self._database.reading() as session:  # most scans find nothing, and need no write lock
-            found = [*await requests.due(session, room), *await requests.unanswered(session, room)]
-        found = [each for each in found if each not in self._attending][:room]
-        if not found:
+            found = [
+                *await requests.due(session, MOST_AT_ONCE, share=MOST_OF_ONE),
+                *await requests.unanswered(session, MOST_AT_ONCE, share=MOST_OF_ONE),
+            ]
+        wanted = self._within_shares(found)[:room]
+        if not wanted:
             return []
         async with self._database.transaction() as session:
-            return await requests.claim(session, found, clock.now() + CLAIM)
+            return await requests.claim(session, wanted, clock.now() + CLAIM)
+
+    def _within_shares(self, found: Sequence[tuple[int, int | None]]) -> list[int]:
+        """Leave out what we have in hand, and what would be too much for one installation."""
+        shares = Counter(self._held.values())
+        wanted: list[int] = []
+        for each, installation in found:
+            if each not in self._attending and shares[installation] < MOST_OF_ONE:
+                shares[installation] += 1
+                wanted.append(each)
+        return wanted
 
     async def _attend(self, request: Request) -> None:
         with structlog.contextvars.bound_contextvars(request=request.id, kind=request.kind):
@@ -147,13 +183,16 @@ class Dispatcher:
                     await self._attendant.tell(request)
                     async with self._database.transaction() as session:
                         await requests.answered(session, request.id)
+                self._crashes.pop(request.id, None)
             except (JourneymanError, OperationalError, InterfaceError, IntegrityError) as problem:
                 log.warning("request.not_done", why=str(problem), attempt=request.attempts)
                 await self._not_done(request, problem, passing=not isinstance(problem, UserFault))
             except Exception as problem:  # the boundary: one Request must not hold up the others
-                log.exception("request.crashed", attempt=request.attempts)
-                await self._not_done(request, problem, passing=request.attempts < MOST_CRASHES)
+                crashes = self._crashes[request.id] = self._crashes.get(request.id, 0) + 1
+                log.exception("request.crashed", attempt=request.attempts, crashes=crashes)
+                await self._not_done(request, problem, passing=crashes < MOST_CRASHES)
             finally:
+                self._held.pop(request.id, None)
                 del self._attending[request.id]
                 self.wake()
 
@@ -177,17 +216,18 @@ class Dispatcher:
         """Try again later what may pass; end what will not."""
         if isinstance(problem, DoneElsewhere):
             return
-        tired = clock.now() - request.created_at > PATIENCE
+        again = passing and clock.now() - request.created_at <= PATIENCE
+        if not again:
+            self._crashes.pop(request.id, None)
         try:
-            async with self._database.transaction() as session:
-                if passing and not tired:
+            async with self._giving_back, self._database.transaction() as session:
+                self._held.pop(request.id, None)
+                if again:
                     await requests.postpone(session, request.id, clock.now() + _pause(request, problem))
                 elif request.dispatched_at is None:
                     await requests.dispatched(session, request.id, f"failed: {problem}"[:500])
-                else:
-                    await requests.answered(
-                        session, request.id
-                    )  # locked, deleted, uninstalled: nobody to tell
+                else:  # locked, deleted, uninstalled: nobody to tell
+                    await requests.answered(session, request.id)
         except (OperationalError, InterfaceError):
             log.warning("request.kept")  # the claim runs out, and then someone comes again
 
@@ -203,6 +243,6 @@ class Dispatcher:
 
 def _pause(request: Request, problem: Exception) -> timedelta:
     if isinstance(problem, IntegrityError):
-        return COLLISION
+        return min(LONGEST_COLLISION, COLLISION * 2.0 ** min(request.attempts - 1, 10))
     asked = problem.retry_after if isinstance(problem, WorldFault) else None
     return timedelta(seconds=asked or min(LONGEST_PAUSE, 2.0 ** min(request.attempts, 10)))

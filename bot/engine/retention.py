@@ -1,4 +1,4 @@
-"""Forget what is older than its owner wants it kept: payloads, conversations, snapshots, finished runs."""
+"""Forget what is older than its owner wants it kept: payloads, what was said, snapshots, finished runs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import answered, clock, deliveries, events, interactions, snapshots
+from storage import answered, clock, deliveries, events, interactions, requests, snapshots
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -52,6 +52,7 @@ class Retention:
         before = self._now() - timedelta(days=self._days)
         gone = {
             "deliveries": await self._all_of(deliveries.prune, before),
+            "requests": await self._all_of(requests.forget, before),
             "interactions": await self._all_of(interactions.prune, before),
             "events": await self._all_of(events.prune, before),
             "snapshots": await self._all_of(snapshots.prune, before),

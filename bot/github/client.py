@@ -56,11 +56,6 @@ class GitHub:
             self._installations[installation_id] = known
         return known
 
-    @property
-    def clock_skew(self) -> float:
-        """Return the seconds that GitHub's clock is ahead of ours, 0 until GitHub complained."""
-        return self._signer.skew
-
     async def identity(self, installation: "Installation") -> Identity:
         """Return what GitHub calls us, asked once; the bot account is looked up by the installation."""
         async with self._asking:

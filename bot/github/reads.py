@@ -57,7 +57,7 @@ class Comment:
 
 @dataclass(frozen=True)
 class Comments:
-    """The comments up to a moment, oldest first; `omitted` of the newest were left out."""
+    """The comments up to a moment, oldest first; `omitted` of the oldest were left out."""
 
     shown: tuple[Comment, ...]
     omitted: int
@@ -106,14 +106,14 @@ async def comments(
     until: datetime | None = None,
     most: int = MOST_COMMENTS,
 ) -> Comments:
-    """Return the comments written up to `until`, at most `most` of them, oldest first.
+    """Return the newest comments written up to `until`, at most `most` of them, oldest first.
 
-    Pages that shift while they are read repeat entries; each comment is returned once.
+    All pages are read: GitHub lists an issue's comments from the oldest on, in that order only, and takes
+    2,500 of them at most. Pages that shift meanwhile repeat entries; each comment is returned once.
     """
     me = await installation.identity()
     found: list[Comment] = []
     seen: set[int] = set()
-    omitted = 0
     pages = installation.getiter(
         "/repos/{owner}/{repo}/issues/{number}/comments{?per_page}",
         pages=MOST_COMMENTS // _PAGE + 1,
@@ -125,11 +125,10 @@ async def comments(
         if int(data["id"]) in seen or (until is not None and _time(data["created_at"]) > until):
             continue
         seen.add(int(data["id"]))
-        if len(found) >= most:
-            omitted += 1
-            continue
         found.append(_comment(data, ours=me.made(data)))
-    return Comments(tuple(sorted(found, key=lambda comment: comment.created_at)), omitted)
+    found.sort(key=lambda comment: (comment.created_at, comment.id))
+    omitted = max(0, len(found) - most)
+    return Comments(tuple(found[omitted:]), omitted)
 
 
 async def repository(installation: Installation, repo: str) -> Repository:
@@ -163,19 +162,6 @@ async def configuration(installation: Installation, repo: str, branch: str) -> s
         return base64.b64decode(str(data["content"])).decode()
     except ValueError as fault:
         raise faults.Invalid(f"{where} is not UTF-8 text.") from fault
-
-
-async def branch_sha(installation: Installation, repo: str, branch: str) -> str | None:
-    """Return the commit at the tip of a branch, None when there is no such branch."""
-    try:
-        data = await installation.get(
-            "/repos/{owner}/{repo}/git/ref/heads{/path*}",
-            **client.owner_and_name(repo),
-            path=branch.split("/"),
-        )
-    except (faults.NotFound, faults.Conflict):  # 409: the repository is empty
-        return None
-    return str(data["object"]["sha"])
 
 
 def _repository(data: Mapping[str, Any]) -> Repository:

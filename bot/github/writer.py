@@ -80,12 +80,13 @@ class Writer:
         """Say something anew in the place named `key`; what still waits there is dropped in favour of it.
 
         With `now` it returns after `send` did and raises what `send` raises. Otherwise it returns at once,
-        and `send` runs when `gap` seconds have passed since the last edit; its failures are logged and those
-        of the world tried again.
+        and `send` runs when `gap` seconds have passed since the last edit, sooner if what it replaces was to
+        leave sooner; its failures are logged and those of the world tried again.
         """
         line = self._lines.setdefault(key, _Line(edited_at=self._edited.get(key, float("-inf"))))
         hurried = gap < line.gap and not line.lock.locked()
-        line.send, line.gap = send, gap
+        line.gap = gap if line.send is None else min(gap, line.gap)
+        line.send = send
         if now:
             await self._say(key, line)
             return

@@ -27,7 +27,7 @@ def answer(
 ) -> Outcome:
     """Return the outcome of everything that was said, with one reaction and one comment at most.
 
-    `seen`: 👀 is there already. An `outsider`, who may not even guide the work, is spoken to once in a thread.
+    `seen`: 👀 is there already. An `outsider`, who may not even guide the work, hears us once in a thread.
     """
     parts = [{"say": one.say, "line": line, **one.facts} for line, one in said if one.say]
     if left_out:

@@ -27,7 +27,7 @@ class OutOfBudget(JourneymanError):
 
 @dataclass(frozen=True)
 class Account:
-    """Whose money is spent, and the two hard caps."""
+    """Whose money is spent, and the two hard caps; `repository` is any key that stays the same for it."""
 
     database: Database
     task_id: str
@@ -51,6 +51,7 @@ class Account:
         """
         cap = self.task_cap if purpose == TESTS else self.task_cap * (1 - KEPT_FOR_TESTS)
         async with self.database.transaction() as session:
+            await charges.one_at_a_time(session, self.repository)
             left_of_task = cap - await charges.spent_by_task(session, self.task_id)
             left_of_day = self.daily_cap - await charges.spent_today(session, self.repository)
             left = min(left_of_task, left_of_day)

@@ -14,9 +14,8 @@ from bot.task import configuration as configurations
 from bot.task.configuration import Configuration, Misconfigured
 from bot.task.forge import Admission, Source
 from bot.task.work import Work
-from bot.web.api import projects
 from bot.words import ingoing
-from bot.workspace import faults, git
+from bot.workspace import faults, git, projects
 from bot.workspace.mirror import Mirrors
 from bot.workspace.objects import Objects
 from storage import events, tasks

@@ -64,7 +64,7 @@ class Preparation:
             await tasks.set_facts(writing, work.id, start=start, parent=head or start, branch_head=on_branch)
 
     async def _goes_on(self, work: Work, head: str) -> bool:
-        """Whether the task starts from the branch: to begin all over again must not undo what people pushed."""
+        """Whether the task starts from the branch: to begin again must not undo what people pushed."""
         if work.task.kind is not TaskKind.IMPLEMENT:
             return True
         async with work.database.reading() as reading:

@@ -9,8 +9,8 @@ def comment(op: str, posts: int, secrets: Redactor) -> str:
     return outgoing.clear(
         f"{markers.marker('quiet', 'none', op)}\n"
         f"I have written {posts} comments here without a word from a person, so I say nothing more until "
-        "someone writes. What goes on still shows in my status comment, and `/journeyman help` lists what "
-        "I understand.",
+        "someone writes, except how a task ends. What goes on still shows in my status comment, and "
+        "`/journeyman help` lists what I understand.",
         secrets,
         ours=True,
     )

@@ -98,9 +98,7 @@ class Threads(State):
             self.touch(thread)
             self._tell(thread, "edited", self.user(user), changes=changes)
 
-    def find_label(
-        self, repo: Repository, name: str, color: str = "ededed", note: str | None = None
-    ) -> Label:
+    def find_label(self, repo: Repository, name: str, color: str = "ededed", note: str | None = "") -> Label:
         """Return the repository's label of this name, made now if need be, as adding one to an issue does."""
         if name.lower() not in repo.labels:
             repo.labels[name.lower()] = Label(self.new_id(), name, color, note)

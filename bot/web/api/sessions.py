@@ -6,11 +6,12 @@ from aiohttp import web
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.web.api import intake, operation, problems, projects, shapes
+from bot.web.api import intake, operation, problems, shapes
 from bot.web.api.installed import Found
 from bot.web.api.means import Means
 from bot.web.api.operation import PREFIX, Operation
 from bot.web.api.repetition import Made, Repetition
+from bot.workspace import projects
 from storage import listing, sessions
 from storage.listing import Place
 

@@ -33,6 +33,8 @@ def upgrade() -> None:
         sa.Column("repository_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("posts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("silences", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("word_taken_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("repository_id", "number", name=op.f("pk_threads")),
     )
@@ -69,6 +71,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("attempts", sa.Integer(), server_default="0", nullable=False))
         batch_op.add_column(sa.Column("answer", sa.JSON(none_as_null=True), nullable=True))
         batch_op.add_column(sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("forgotten_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.create_index("ix_requests_repository_issue", ["repository_id", "issue_number"], unique=False)
         batch_op.create_index(
             "ix_requests_unanswered",
