@@ -675,24 +675,31 @@ async def test_what_takes_longer_than_a_claim_stays_ours(
 async def test_a_claim_that_was_given_back_is_not_renewed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A renewal at the very moment of a postponement leaves it as long as it was asked for."""
-    monkeypatch.setattr(dispatch, "RENEW_SECONDS", 0.0)
-    clerk, renewed = Clerk(), []
+    """A renewal on its way at the moment of a postponement, or after it, leaves it as it was asked for."""
+    clerk, held, renewing = Clerk(), Held(), asyncio.Event()
     dispatcher = Dispatcher(database, RecordingQueue(), clerk)
-    postpone = requests.postpone
+    renew = requests.renew
 
-    async def meanwhile(session: AsyncSession, request_id: int, until: datetime) -> None:
-        renewed.append(asyncio.create_task(dispatcher._renew()))
-        await asyncio.sleep(0.05)  # the renewal gets as far as it can
-        await postpone(session, request_id, until)
+    async def slowly(session: AsyncSession, ids: list[int], until: datetime) -> None:
+        renewing.set()
+        await asyncio.sleep(0.2)  # time enough for a postponement that did not wait
+        await renew(session, ids, until)
 
-    monkeypatch.setattr(requests, "postpone", meanwhile)
+    async def fail() -> None:
+        await held()
+        raise WorldFault("GitHub is away", 120.0)
+
+    monkeypatch.setattr(requests, "renew", slowly)
     await _ask(database, "a")
-    clerk.considering["a"] = _failing(WorldFault("GitHub is away", 120.0))
+    clerk.considering["a"] = fail
     with capture_logs():
-        await dispatcher.once()
-    await asyncio.gather(*renewed)
-    assert len(renewed) == 1
+        working = asyncio.create_task(dispatcher.once())
+        await held.reached.wait()
+        renewal = asyncio.create_task(dispatcher._renew())
+        await renewing.wait()
+        held.passed.set()
+        await asyncio.gather(working, renewal)
+        await dispatcher._renew()
     assert 100 < _seconds_off(await read_request(database, "a")) <= 120
 
 
