@@ -348,18 +348,64 @@ async def test_a_head_leads_to_its_session(database: Database) -> None:
         assert await sessions.of_head(session, 7, "b" * 40) is None
 
 
-async def test_the_open_sessions_of_a_place(database: Database) -> None:
-    """Of repositories, or of all that an installation has; ended ones are nobody's concern."""
+async def test_the_sessions_that_are_alive(database: Database) -> None:
+    """Open, or ended with a task still at work; of an issue, of repositories, of all an installation has."""
     here, there = await a_session(database, 1), await a_session(database, 1, repository_id=8)
     other = await a_session(database, 1, repository_id=9, installation_id=4)
+    ended, ending, over = [await a_session(database, number) for number in (2, 3, 4)]
+    working = await a_task(database, ending, TaskState.RUNNING)
+    done = await a_task(database, over, TaskState.RUNNING)
+    async with database.transaction() as session:
+        await tasks.finish(session, done.id, TaskState.COMPLETED)
+        for one in (ended, ending, over):
+            await sessions.end(session, one.id)
+
+    async def found() -> list[set[str]]:
+        async with database.reading() as session:
+            lists = [
+                await sessions.alive_in(session, [7, 9]),
+                await sessions.alive_in(session, [], installation_id=3),
+                *[await sessions.of_issue(session, 7, number) for number in (1, 2, 3, 4)],
+            ]
+            assert await sessions.alive_in(session, []) == []
+        return [{one.id for one in each} for each in lists]
+
+    here_and_ending = {here.id, ending.id}
+    assert await found() == [
+        here_and_ending | {other.id}, here_and_ending | {there.id}, {here.id}, set(), {ending.id}, set(),
+    ]  # fmt: skip
+    async with database.transaction() as session:
+        await tasks.finish(session, working.id, TaskState.CANCELLED)
+    assert (await found())[4] == set()
+
+
+async def test_sessions_go_along_with_their_repository(database: Database) -> None:
+    """All of them, also the ended ones: a pull request of old may still be talked about."""
+    first, other = await a_session(database, 1), await a_session(database, 1, repository_id=8)
     ended = await a_session(database, 2)
     async with database.transaction() as session:
         await sessions.end(session, ended.id)
-        by_repository = await sessions.open_in(session, [7, 9])
-        by_installation = await sessions.open_in(session, [], installation_id=3)
-        assert {one.id for one in by_repository} == {here.id, other.id}
-        assert {one.id for one in by_installation} == {here.id, there.id}
-        assert await sessions.open_in(session, []) == []
+        await sessions.move(session, 7, "acme/store", 5)
+    async with database.reading() as session:
+        moved = [await sessions.get(session, one.id) for one in (first, ended, other)]
+    assert [(one.repository, one.installation_id) for one in moved] == [
+        ("acme/store", 5), ("acme/store", 5), ("acme/shop", 3),
+    ]  # fmt: skip
+
+
+async def test_what_the_last_task_left_on_the_branch(database: Database) -> None:
+    """The newest push of another task; a work kept aside is none, and nobody's own counts."""
+    owner = await a_session(database)
+    made = []
+    for number, facts in enumerate(({}, {}, {"kept_branch": "b-attempt-3"}, {})):
+        sha = None if number == 3 else f"{number}" * 40
+        task = await a_task(database, owner, TaskState.RUNNING, head_sha=sha, facts=facts)
+        async with database.transaction() as session:
+            await tasks.finish(session, task.id, TaskState.COMPLETED)
+        made.append(task)
+    async with database.reading() as session:
+        found = [await tasks.pushed_before(session, task) for task in made]
+    assert found == ["1" * 40, "0" * 40, "1" * 40, "1" * 40]
 
 
 async def test_sessions_without_an_issue_are_not_limited(database: Database) -> None:

@@ -1,18 +1,22 @@
 """What people say to a task at work is its next user turn; what comes too late begins the next task."""
 
 import dataclasses
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from bot.github.permissions import Role
 from bot.proof.verdict import Verdict
+from bot.talk import errands
+from bot.talk.thread import Speaker, Thread
 from bot.task import ending, listening
 from bot.task.work import Phase, Work
 from storage import events, sessions, tasks
 from storage.database import Database
 from storage.models import Task
 from storage.words import InteractionType as T
-from storage.words import Reason, TaskKind, TaskState
+from storage.words import Reason, RequestKind, TaskKind, TaskState
 from tests import records
 from tests.task_talk import CAPS, Talk, calls, text
 from tests.task_world import Process, World
@@ -126,6 +130,68 @@ async def test_a_crash_neither_loses_a_word_nor_says_it_twice(
     assert len(await talk.said(T.HUMAN)) == 1
 
 
+async def _thread(speaking: Any, database: Database, work: Work) -> Thread:
+    """Look at the task's thread as the attendant does before a word is passed on."""
+    request = await records.read_request(database, "c")
+    thread = await Thread.read(speaking, request, Speaker("ann", 9, Role.WRITE), Decimal(5))
+    assert [task.id for task in thread.unfinished] == [work.id]
+    return thread
+
+
+async def _at_work(database: Database) -> Work:
+    owner = await records.a_session(database, 42)
+    task = await records.a_task(database, owner, TaskState.RUNNING, phase=Phase.CONVERSE)
+    await records.a_request(database, "c", RequestKind.COMMENT)
+    return await Work.load(database, task.id, task.runs)
+
+
+async def test_words_of_two_who_speak_at_once_are_both_heard(database: Database) -> None:
+    """One on the issue, the other on its pull request, which is another thread; and the worker between them."""
+    if database.is_sqlite:
+        pytest.skip("SQLite lets one writer in at a time")
+    work = await _at_work(database)
+    for take_in, expected in ((False, ["One.", "Two."]), (True, ["Three."])):
+        async with database.transaction() as first:
+            thread = await _thread(first, database, work)
+            if take_in:
+                await listening.take_in(work, starts_round=False)
+            else:
+                async with database.transaction() as second:
+                    other = await _thread(second, database, work)
+                    assert await errands.tell(second, other.unfinished[0], _word("bob", "One."))
+            assert await errands.tell(first, thread.unfinished[0], _word("ann", expected[-1]))
+        row = await records.read_task(database, work.id)
+        assert [word["text"] for word in row.facts["words"]] == expected
+        await work.reload()
+    heard = [e.content["shown"] for e in await work.entries() if e.interaction_type is T.HUMAN]
+    assert heard == ["One.", "Two."]
+
+
+async def test_a_word_for_a_task_that_has_just_ended_is_refused(database: Database) -> None:
+    """Whoever passes it on begins a follow-up then; nobody would ever look for it in an ended task."""
+    if database.is_sqlite:
+        pytest.skip("SQLite lets one writer in at a time")
+    work = await _at_work(database)
+    async with database.transaction() as speaking:
+        thread = await _thread(speaking, database, work)
+        await ending.end(work, TaskState.COMPLETED)
+        assert not await errands.tell(speaking, thread.unfinished[0], _word("ann", "Late."))
+    assert not (await records.read_task(database, work.id)).facts.get("words")
+
+
+async def test_whom_a_word_came_from_is_kept(sqlite: Database) -> None:
+    """Their roles are looked at again before a push; what they said is in the conversation alone."""
+    talk = await Talk.begin(sqlite, text("Done."), text("Done."))
+    for said in (_word("ann", "One."), _word("bob", "Two.", comment_id=901)):
+        await talk.step()
+        await _say(talk.work, said)
+        await talk.step()
+    assert talk.work.facts["heard"] == [
+        {"author": "ann", "author_id": 9, "comment_id": 900},
+        {"author": "bob", "author_id": 10, "comment_id": 901},
+    ]
+
+
 async def test_a_word_beyond_the_last_round_waits_for_the_next_task(sqlite: Database) -> None:
     """It begins no round that the limit forbids, and is not lost."""
     caps = dataclasses.replace(CAPS, iterations=1)
@@ -139,12 +205,15 @@ async def test_a_word_beyond_the_last_round_waits_for_the_next_task(sqlite: Data
 
 
 async def test_a_word_that_comes_while_the_proof_runs_goes_first(sqlite: Database) -> None:
-    """Nothing is pushed before Claude has heard it; what is being delivered already is not called back."""
-    for number, (facts, phase) in enumerate((({}, Phase.CONVERSE), ({"delivered_tree": "t" * 40}, None)), 1):
+    """Claude hears it before anything is pushed; not beyond the last round, nor once the push has begun."""
+    cases: list[tuple[dict[str, str], int, str | None]] = [
+        ({}, 19, Phase.CONVERSE), ({}, 20, None), ({"delivered_tree": "t" * 40}, 1, None),
+    ]  # fmt: skip
+    for number, (facts, rounds, phase) in enumerate(cases, 1):
         owner = await records.a_session(sqlite, number)
         judged = {"tree": "t" * 40, "verdict": Verdict.PROVEN}
         task = await records.a_task(
-            sqlite, owner, TaskState.TESTING, phase=Phase.DELIVER, base_sha="c" * 40, iterations=1,
+            sqlite, owner, TaskState.TESTING, phase=Phase.DELIVER, base_sha="c" * 40, iterations=rounds,
             facts={"title": "T", "body": "", "judged": judged, "words": [_word("ann", "Wait.")], **facts},
         )  # fmt: skip
         world = World(0)
@@ -152,11 +221,12 @@ async def test_a_word_that_comes_while_the_proof_runs_goes_first(sqlite: Databas
         await Process(world).deliver(work)
         pushed = [key for key in world.outside if key.startswith("push")]
         if phase is not None:
-            assert (work.task.phase, work.task.iterations, pushed) == (phase, 2, [])
+            assert (work.task.phase, work.task.iterations, pushed) == (phase, rounds + 1, [])
             assert [e.interaction_type for e in await work.entries()] == [T.HUMAN]
         else:
             await work.reload()
             assert (work.task.status, len(pushed)) == (TaskState.COMPLETED, 1)
+            assert work.task.iterations == rounds
             assert [heir.trigger["guidance"][0]["text"] for heir in await _others(work)] == ["Wait."]
 
 

@@ -16,6 +16,7 @@ from bot.workspace.quarantine import Quarantine
 from storage import events, snapshots
 from storage.database import Database
 from storage.words import TaskKind
+from tests import records
 from tests.task_yard import FIX, NAME, Yard
 
 
@@ -234,3 +235,40 @@ async def test_unproven_work_is_kept_beside_the_branch(way: Way) -> None:
     await yard.work.reload()
     assert (yard.work.facts["kept_branch"], yard.work.task.head_sha) == (f"{NAME}-attempt-1", made[0])
     assert yard.work.session.branch == NAME
+
+
+async def test_a_kept_attempt_keeps_its_name(way: Way) -> None:
+    """A process that dies after the push finds it again, whatever people asked for meanwhile."""
+    yard, head = way.yard, way.yard.head()
+    tree = await yard.tree(head, **FIX)
+    first = await yard.delivery().keep_aside(tree, "Unfinished\n")
+    await yard.work.change(head_sha=None)
+    await records.a_task(yard.database, yard.work.session, kind=TaskKind.FOLLOW_UP)
+    assert await yard.delivery().keep_aside(tree, "Unfinished\n") == first
+    assert set(yard.branches()) == {NAME, f"{NAME}-attempt-1"}
+
+
+async def test_an_attempt_that_is_proven_after_all_comes_to_the_branch(way: Way) -> None:
+    """Testing it again held: the very commit that was kept aside is the branch's new head, and no other."""
+    yard, head = way.yard, way.yard.head()
+    kept = await yard.delivery().keep_aside(await yard.tree(head, **FIX), "Unfinished\n")
+    again = await records.a_task(
+        yard.database, yard.work.session, kind=TaskKind.RETEST, base_sha=yard.base, base_ref="main",
+        facts={"start": kept, "parent": kept, "branch_head": head},
+    )  # fmt: skip
+    yard.work = await Work.load(yard.database, again.id, again.runs)
+    for _ in range(2):
+        assert await way.push()
+        assert (yard.head(), yard.work.task.head_sha, way.asked) == (kept, kept, 0)
+
+
+async def test_an_attempt_does_not_replace_what_people_pushed(way: Way) -> None:
+    """The branch has moved since it was kept: theirs stays the head, and whoever pushes is told."""
+    yard, head = way.yard, way.yard.head()
+    kept = await yard.delivery().keep_aside(await yard.tree(head, **FIX), "Unfinished\n")
+    theirs = yard.by_person({"more.py": "theirs = 1\n"})
+    await yard.work.change(kind=TaskKind.RETEST)
+    await yard.work.note(start=kept, branch_head=head)
+    with pytest.raises(BranchMoved):
+        await way.push()
+    assert yard.head() == theirs
