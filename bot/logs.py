@@ -1,5 +1,6 @@
 """Write one structured line per event, with no secret in it."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
@@ -39,8 +40,15 @@ def configure(settings: Settings, redact: Redact) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(_is_news)
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
     _tame_dbos(handler)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out that a connection was thrown away because its user was cancelled, as at every stop."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return not (record.name.startswith("sqlalchemy.pool") and kind is asyncio.CancelledError)
 
 
 def _redactor(redact: Redact) -> structlog.typing.Processor:

@@ -8,7 +8,7 @@ from demo.claude.script import Play, Turn
 from demo.github.issue import Comment, Issue
 from demo.github.pull import Pull
 from demo.github.user import User
-from tests import shop
+from tests import shop, story
 from tests.story import Story
 
 SLUG = "@journeyman-demo"
@@ -28,7 +28,7 @@ CRASHES = (
 )
 # A sandbox that rests until the test lets it go on, or someone stops it.
 SLEEP = Turn(text="I wait.", tools=[("bash", {"command": "sleep 300"})])
-SLEEPING = Play(match=lambda conversation: True, turns=[SLEEP], tests=shop.TESTS, name="sleeping")
+SLEEPING = Play(match="", turns=[SLEEP], tests=shop.TESTS, name="sleeping")
 
 
 def thread_of(place: Issue | Pull) -> Issue:
@@ -44,6 +44,40 @@ def reactions(comment: Any) -> list[str]:
 def cause(comment: Comment) -> str:
     """Return the name by which the bot knows a comment."""
     return f"comment:{comment.issue.repository.id}:{comment.id}"
+
+
+async def asks(told: Story, place: str, *, label: bool = True, **said: str) -> Issue:
+    """Let a maintainer open an issue in a new repository, with the label unless told otherwise.
+
+    Another owner is another installation, with content limits of its own.
+    """
+    repo = await told.world.seed_repository(place, shop.FILES)
+    for login, role in (("maria", "maintain"), ("noah", "write")):
+        told.world.add_collaborator(login, role)
+    text = {"title": shop.TITLE, "body": shop.BODY} | said
+    issue = await told.world.open_issue(repo, "maria", text["title"], text["body"])
+    if label:
+        await told.world.label(issue, story.LABEL, "maria")
+    await told.world.delivered()
+    return issue
+
+
+def tasks(told: Story, issue: Issue, condition: str = "1 = 1") -> list[Any]:
+    """Return the issue's tasks, oldest first, for which an SQL condition (t: task, s: session) holds."""
+    query = (  # the conditions are the tests' own
+        "SELECT t.*, s.ended_at, s.pull_state FROM tasks t JOIN sessions s ON s.id = t.session_id "  # noqa: S608
+        "WHERE s.repository_id = ? AND s.issue_number = ? AND (" + condition + ") ORDER BY t.created_at"
+    )
+    return told.rows(query, issue.repository.id, issue.number)
+
+
+async def until(told: Story, issue: Issue, condition: str, seconds: float = 60) -> Any:
+    """Return the issue's newest task for which the condition holds, once there is one."""
+
+    async def look() -> Any:
+        return tasks(told, issue, condition)
+
+    return (await told.until(look, seconds))[-1]
 
 
 async def settled(told: Story, comment: Comment, seconds: float = 30) -> Any:
@@ -84,7 +118,9 @@ def sound(told: Story) -> None:
     assert crashes(told) == {}, told.tail()
     sent = [one for one in told.world.deliveries if one.status_code]
     assert {one.status_code for one in sent} <= {200, 202}
-    assert told.rows("SELECT id, event, error FROM deliveries WHERE state NOT IN ('HANDLED', 'IGNORED')") == []
+    assert (
+        told.rows("SELECT id, event, error FROM deliveries WHERE state NOT IN ('HANDLED', 'IGNORED')") == []
+    )
     assert told.secrets_seen() == []
 
 
@@ -93,7 +129,7 @@ Row = tuple[str, str, str | None]
 
 
 async def speak(told: Story, place: Issue | Pull, user: User | str, rows: Sequence[Row]) -> list[str]:
-    """Say one thing after the other, each after the last was answered; return what did not go by the table."""
+    """Say one thing after the other, each once the last was answered; return what went not by the table."""
     wrong = []
     for body, reaction, words in rows:
         before = told.comments(thread_of(place), "reply")

@@ -411,8 +411,11 @@ async def test_a_thread_keeps_its_order_while_another_goes_on(database: Database
     assert [cause for cause in clerk.considered if cause in "cde"] == ["c", "d", "e"]
 
 
-async def test_the_next_in_a_thread_does_not_wait_until_its_person_was_told(database: Database) -> None:
-    """Telling may take its time (GitHub's content limits); the deed is done all the same."""
+async def test_the_next_in_a_thread_does_not_wait_until_its_person_was_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telling may take its time (GitHub's content limits); the deed is done at once, not at a later scan."""
+    monkeypatch.setattr(dispatch, "SCAN_SECONDS", 3600.0)
     clerk, held = Clerk(), Held()
     await _ask(database, "a")
     await _ask(database, "b")

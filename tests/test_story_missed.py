@@ -1,8 +1,7 @@
-"""What GitHub could not deliver is picked up when the bot is back, once, whether GitHub remembers it or not."""
+"""What GitHub could not deliver is picked up when the bot is back: once, redelivered or found by looking."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 from demo.claude.script import Play, Turn
 from demo.github.issue import Issue
@@ -10,34 +9,14 @@ from demo.github.pull import Pull
 from tests import people, shop, story
 from tests.story import Story
 
+REST_TITLE = "Rest a while"
 REST = Turn(tools=[("bash", {"command": "sleep 300"})])
 END = Turn(tools=[("finish", {"summary": "It is as it should be."})])
 PLAYS = [
     Play(match="Go on with work on", turns=[END], rest=END, tests=shop.TESTS),
-    Play(match="Rest a while", turns=[REST], rest=REST, tests=shop.TESTS),
+    Play(match=REST_TITLE, turns=[REST], rest=REST, tests=shop.TESTS),
     Play(match="Totals are wrong", turns=[shop.MEND, shop.DONE], tests=shop.TESTS),
 ]
-
-
-async def _issue(told: Story, place: str, title: str, *, label: bool = True) -> Issue:
-    repo = await told.world.seed_repository(place, shop.FILES)
-    told.world.add_collaborator("maria", "maintain")
-    issue = await told.world.open_issue(repo, "maria", title, shop.BODY)
-    if label:
-        await told.world.label(issue, story.LABEL, "maria")
-    await told.world.delivered()
-    return issue
-
-
-async def _until(told: Story, issue: Issue, condition: str, seconds: float = 90) -> Any:
-    async def look() -> Any:
-        return told.rows(
-            "SELECT t.*, s.ended_at, s.pull_state FROM tasks t JOIN sessions s ON s.id = t.session_id "
-            f"WHERE s.repository_id = ? AND ({condition})",  # noqa: S608
-            issue.repository.id,
-        )  # fmt: skip
-
-    return (await told.until(look, seconds))[0]
 
 
 async def _happens(told: Story, issues: dict[str, Issue], pulls: dict[str, Pull]) -> None:
@@ -62,34 +41,36 @@ async def test_whatever_was_missed_is_picked_up_once(tmp_path: Path) -> None:
     """A label, a stop, a review and a pull request's end, each redelivered by GitHub or found by looking."""
     names = {
         "labelled": None, "labelled-lost": None,
-        "stopped": "Rest a while", "stopped-lost": "Rest a while",
+        "stopped": REST_TITLE, "stopped-lost": REST_TITLE,
         "reviewed": shop.TITLE, "reviewed-lost": shop.TITLE, "closed": shop.TITLE, "merged-lost": shop.TITLE,
     }  # fmt: skip
     async with story.telling(tmp_path, PLAYS) as told:
         issues = {
-            name: await _issue(told, f"{name}/shop", title or "Rest a while", label=title is not None)
+            name: await people.asks(told, f"{name}/shop", title=title or REST_TITLE, label=title is not None)
             for name, title in names.items()
         }
         pulls = {}
         for name, title in names.items():
             if title == shop.TITLE:
-                await _until(told, issues[name], "t.status = 'COMPLETED'")
+                await people.until(told, issues[name], "t.status = 'COMPLETED'")
                 (pulls[name],) = told.world.pulls[issues[name].repository.id].values()
             elif title:
-                await _until(told, issues[name], "t.steps = 1")
+                await people.until(told, issues[name], "t.steps = 1")
         await told.stop()
         await _happens(told, issues, pulls)
 
         for _ in range(2):  # the second start finds that everything is known
             await told.start()
             for name in ("labelled", "labelled-lost"):
-                await _until(told, issues[name], "t.status = 'RUNNING'")
+                await people.until(told, issues[name], "t.status = 'RUNNING'")
             for name in ("stopped", "stopped-lost"):
-                await _until(told, issues[name], "t.status = 'CANCELLED'")
+                await people.until(told, issues[name], "t.status = 'CANCELLED'")
             for name in ("reviewed", "reviewed-lost"):
-                await _until(told, issues[name], "t.kind = 'follow_up' AND t.status = 'COMPLETED'")
-            await _until(told, issues["closed"], "s.pull_state = 'closed' AND s.ended_at IS NOT NULL")
-            await _until(told, issues["merged-lost"], "s.pull_state = 'merged' AND s.ended_at IS NOT NULL")
+                await people.until(told, issues[name], "t.kind = 'follow_up' AND t.status = 'COMPLETED'")
+            await people.until(told, issues["closed"], "s.pull_state = 'closed' AND s.ended_at IS NOT NULL")
+            await people.until(
+                told, issues["merged-lost"], "s.pull_state = 'merged' AND s.ended_at IS NOT NULL"
+            )
 
             async def swept() -> bool:
                 return "sweep.done" in told.tail(100_000).rpartition("worker.started")[2]
@@ -110,8 +91,8 @@ async def test_whatever_was_missed_is_picked_up_once(tmp_path: Path) -> None:
 async def test_a_restart_in_the_middle_of_a_command_is_no_fault_of_the_task(tmp_path: Path) -> None:
     """However long a command goes on, the bot that stops meanwhile counts no crash, and does it again."""
     async with story.telling(tmp_path, [people.SLEEPING]) as told:
-        issue = await _issue(told, "acme/shop", "Rest a while")
-        await _until(told, issue, "t.steps = 1")
+        issue = await people.asks(told, "acme/shop")
+        await people.until(told, issue, "t.steps = 1")
         assert await told.stop() == 0
         assert people.crashes(told) == {}
         (task,) = told.rows("SELECT status, facts FROM tasks")

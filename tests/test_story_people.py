@@ -1,4 +1,4 @@
-"""People speak at once, out of turn and without the right to; bots talk back; nobody is lost or obeyed wrongly."""
+"""People speak at once, out of turn or without the right to; bots talk back; each gets what is due."""
 
 import asyncio
 import json
@@ -25,42 +25,13 @@ It should<!-- SECRET-ORDER-2 --> return 15.
 """
 
 
-async def _issue(told: Story, place: str, *, body: str = shop.BODY, label: bool = True) -> Issue:
-    repo = await told.world.seed_repository(place, shop.FILES)
-    told.world.add_collaborator("maria", "maintain")
-    told.world.add_collaborator("noah", "write")
-    issue = await told.world.open_issue(repo, "maria", shop.TITLE, body)
-    if label:
-        await told.world.label(issue, story.LABEL, "maria")
-    await told.world.delivered()
-    return issue
-
-
-def _tasks(told: Story, issue: Issue, condition: str = "1 = 1") -> list[Any]:
-    return told.rows(
-        "SELECT t.* FROM tasks t JOIN sessions s ON s.id = t.session_id WHERE s.repository_id = ? "
-        f"AND s.issue_number = ? AND ({condition}) ORDER BY t.created_at",  # noqa: S608
-        issue.repository.id, issue.number,
-    )  # fmt: skip
-
-
-async def _until(told: Story, issue: Issue, condition: str, seconds: float = 60) -> Any:
-    """Return the issue's newest task once the condition holds for it."""
-
-    async def look() -> Any:
-        found = _tasks(told, issue, condition)
-        return found[-1] if found else None
-
-    return await told.until(look, seconds)
-
-
 async def test_outsiders_and_bots_change_nothing(tmp_path: Path) -> None:
     """They get one 👎 and one sentence each, bots nothing at all; roles above them do what they may."""
     async with story.telling(tmp_path, [people.SLEEPING]) as told:
-        issue = await _issue(told, "acme/shop", body=HIDDEN)
+        issue = await people.asks(told, "acme/shop", body=HIDDEN)
         for login in ("read", "triage"):
             told.world.add_collaborator(login, login)
-        await _until(told, issue, "t.steps = 1")
+        await people.until(told, issue, "t.steps = 1")
         wrong = await people.speak(told, issue, "mallory", [
             ("/journeyman stop", "-1", "**write**"),
             ("/journeyman retry", "-1", None),
@@ -85,14 +56,16 @@ async def test_outsiders_and_bots_change_nothing(tmp_path: Path) -> None:
         quoted = "\n".join(f"> {line}" for line in page.splitlines())
         robot = told.world.user("helper[bot]", "Bot")
         before = len(told.world.comments)
-        silent = [await told.world.comment(issue, "maria", text) for text in (quoted, page, "`/journeyman stop`")]
+        silent = [
+            await told.world.comment(issue, "maria", text) for text in (quoted, page, "`/journeyman stop`")
+        ]
         for _ in range(15):
             silent.append(await told.world.comment(issue, robot, "/journeyman stop"))
             silent.append(await told.world.comment(issue, told.world.app.bot, "@journeyman-demo stop"))
         await people.idle(told)
         assert [people.reactions(one) for one in silent] == [[]] * 33
         assert len(told.world.comments) == before + 33
-        (task,) = _tasks(told, issue)
+        (task,) = people.tasks(told, issue)
         assert (task["status"], task["cancel_wanted"], task["pause_wanted"]) == ("RUNNING", None, None)
         asked = json.dumps([entry.body for entry in told.claude.asked], ensure_ascii=False)
         assert "returns 30" in asked
@@ -101,10 +74,10 @@ async def test_outsiders_and_bots_change_nothing(tmp_path: Path) -> None:
 
 
 async def test_what_people_do_to_comments_afterwards(tmp_path: Path) -> None:
-    """An edited command is told once that it is ignored; a deleted one is done; a deleted status comes once more."""
+    """An edit is said once to be ignored; a deleted command is done; a deleted status comes once more."""
     async with story.telling(tmp_path, [people.SLEEPING]) as told:
-        issue = await _issue(told, "acme/shop")
-        await _until(told, issue, "t.steps = 1")
+        issue = await people.asks(told, "acme/shop")
+        await people.until(told, issue, "t.steps = 1")
         said = await told.world.comment(issue, "maria", "/journeyman status")
         await people.settled(told, said)
         for text in ("/journeyman stop", "/journeyman pause", "never mind"):
@@ -117,7 +90,7 @@ async def test_what_people_do_to_comments_afterwards(tmp_path: Path) -> None:
         gone = await told.world.comment(issue, "maria", "/journeyman pause")
         await told.world.delete_comment(gone, "maria")
         await people.idle(told)
-        task = await _until(told, issue, "t.pause_wanted IS NOT NULL")
+        task = await people.until(told, issue, "t.pause_wanted IS NOT NULL")
         assert task["cancel_wanted"] is None
         again = await told.world.comment(issue, "maria", "/journeyman resume")
         await people.settled(told, again)
@@ -141,8 +114,8 @@ async def test_what_people_do_to_comments_afterwards(tmp_path: Path) -> None:
 async def test_two_people_at_once(tmp_path: Path) -> None:
     """Two starts are one task; whoever begins anew right after a stop is not absorbed by what is ending."""
     async with story.telling(tmp_path, [people.SLEEPING]) as told:
-        one = await _issue(told, "one/shop", label=False)
-        two = await _issue(told, "two/shop", label=False)
+        one = await people.asks(told, "one/shop", label=False)
+        two = await people.asks(told, "two/shop", label=False)
         both = [
             await told.world.comment(one, "maria", "/journeyman run"),
             await told.world.comment(one, "noah", "@journeyman-demo run"),
@@ -152,16 +125,16 @@ async def test_two_people_at_once(tmp_path: Path) -> None:
         for comment in (*both, late):
             await people.settled(told, comment)
         assert [people.reactions(each) for each in (*both, late)] == [["eyes"], ["+1"], ["+1"]]
-        assert (len(_tasks(told, one)), len(_tasks(told, two))) == (1, 1)
+        assert (len(people.tasks(told, one)), len(people.tasks(told, two))) == (1, 1)
         assert [len(told.comments(each, "reply")) for each in (one, two)] == [1, 1]
 
-        await _until(told, one, "t.steps = 1")
-        await _until(told, two, "t.steps = 1")
+        await people.until(told, one, "t.steps = 1")
+        await people.until(told, two, "t.steps = 1")
         stop, resume = await asyncio.gather(
             told.world.comment(one, "maria", "/journeyman stop"),
             told.world.comment(one, "noah", "/journeyman resume"),
         )
-        await _until(told, one, "t.status = 'CANCELLED'", 12)
+        await people.until(told, one, "t.status = 'CANCELLED'", 12)
         await people.settled(told, resume)
         assert [people.reactions(each) for each in (stop, resume)] == [["+1"], ["+1"]]
         people.sound(told)
@@ -170,9 +143,9 @@ async def test_two_people_at_once(tmp_path: Path) -> None:
 async def test_what_is_asked_for_right_after_a_stop_begins_anew(tmp_path: Path) -> None:
     """The task that is about to end takes in neither a command, nor the label, nor a word."""
     async with story.telling(tmp_path, [people.SLEEPING]) as told:
-        issues = [await _issue(told, f"{name}/shop") for name in ("run", "retry", "label", "word")]
+        issues = [await people.asks(told, f"{name}/shop") for name in ("run", "retry", "label", "word")]
         for issue in issues:
-            await _until(told, issue, "t.steps = 1")
+            await people.until(told, issue, "t.steps = 1")
         run, retry, label, word = issues
         await told.world.comment(run, "maria", "/journeyman stop")
         await told.world.comment(run, "noah", "/journeyman run")
@@ -185,9 +158,9 @@ async def test_what_is_asked_for_right_after_a_stop_begins_anew(tmp_path: Path) 
         await told.world.comment(word, "noah", "@journeyman-demo begin again, but mind the floats.")
         await people.idle(told)
         for issue in issues:
-            await _until(told, issue, "t.status = 'CANCELLED'", 12)
+            await people.until(told, issue, "t.status = 'CANCELLED'", 12)
         await people.idle(told)
-        begun = {issue.repository.full_name: len(_tasks(told, issue)) for issue in issues}
+        begun = {issue.repository.full_name: len(people.tasks(told, issue)) for issue in issues}
         assert begun == dict.fromkeys(begun, 2)
         people.sound(told)
 
@@ -198,7 +171,9 @@ def _answers(told: Story) -> Any:
     def finish(conversation: Conversation) -> Turn:
         del conversation
         answered = {one.reply_to for one in told.world.review_comments.values()}
-        open_ = [one for one in told.world.review_comments.values() if not one.reply_to and one.id not in answered]
+        open_ = [
+            one for one in told.world.review_comments.values() if not one.reply_to and one.id not in answered
+        ]
         replies = [{"thread": one.id, "done": True, "text": "So it is."} for one in open_]
         return Turn(tools=[("finish", {"summary": "As asked.", "replies": replies})])
 
@@ -211,7 +186,7 @@ def _doc(word: str) -> Turn:
 
 
 async def _pull(told: Story, issue: Issue) -> Pull:
-    task = await _until(told, issue, "t.finished_at IS NOT NULL", 90)
+    task = await people.until(told, issue, "t.finished_at IS NOT NULL", 90)
     assert task["status"] == "COMPLETED", task["error_message"]
     return next(iter(told.world.pulls[issue.repository.id].values()))
 
@@ -223,35 +198,37 @@ async def _review(told: Story, pull: Pull, who: str, text: str) -> int:
 
 
 async def test_reviews_at_once_and_while_it_works(tmp_path: Path) -> None:
-    """What comes while it works waits as one follow-up; each inline thread is answered once, nothing twice."""
+    """What comes while it works waits as one follow-up; each inline thread is answered exactly once."""
     plays: list[Play] = []
     async with story.telling(tmp_path, plays) as told:
         finish = _answers(told)
         nap = Turn(tools=[("bash", {"command": "sleep 5"})])
         plays += [
-            Play(match="Go on with work on", turns=[nap, _doc("more"), finish], rest=finish, tests=shop.TESTS),
+            Play(
+                match="Go on with work on", turns=[nap, _doc("more"), finish], rest=finish, tests=shop.TESTS
+            ),
             Play(match="Totals are wrong", turns=[shop.MEND, shop.DONE], tests=shop.TESTS),
         ]
-        first, second = await _issue(told, "acme/shop"), await _issue(told, "other/shop")
+        first, second = await people.asks(told, "acme/shop"), await people.asks(told, "other/shop")
         pull, old = await _pull(told, first), await _pull(told, second)
 
         threads = [await _review(told, pull, who, "Say more.") for who in ("maria", "noah")]
         # The issue gets another session, and the pull request of the first is reviewed all the same.
         await told.world.comment(second, "maria", "/journeyman run")
         threads.append(await _review(told, old, "noah", "Say more here."))
-        await _until(told, first, "t.kind = 'follow_up' AND t.steps > 0")
+        await people.until(told, first, "t.kind = 'follow_up' AND t.steps > 0")
         threads += [await _review(told, pull, who, "And more.") for who in ("noah", "maria")]
         late = await told.world.comment(pull, "noah", "@journeyman-demo and thank the customer")
         await people.idle(told)
-        assert len(_tasks(told, first, "t.status NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')")) <= 2
+        assert len(people.tasks(told, first, "t.status NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')")) <= 2
 
         async def done() -> bool:
             return not told.rows("SELECT 1 FROM tasks WHERE finished_at IS NULL")
 
         await told.until(done, 120)
-        assert {row["status"] for row in _tasks(told, first)} == {"COMPLETED"}, told.tail()
-        assert {row["status"] for row in _tasks(told, second)} == {"COMPLETED"}
-        assert len(_tasks(told, first)) <= 4
+        assert {row["status"] for row in people.tasks(told, first)} == {"COMPLETED"}, told.tail()
+        assert {row["status"] for row in people.tasks(told, second)} == {"COMPLETED"}
+        assert len(people.tasks(told, first)) <= 4
         replies = [one.reply_to for one in told.world.review_comments.values() if one.reply_to]
         assert sorted(replies) == sorted(threads)
         assert len(told.comments(pull.issue, "tests")) == 1
@@ -268,11 +245,13 @@ async def test_words_in_the_last_moments(tmp_path: Path) -> None:
 
     plays = [
         Play(match="Go on with work on", turns=[_doc("late"), shop.DONE], tests=shop.TESTS),
-        Play(match="Totals are wrong", turns=[shop.MEND, shop.DONE, _doc("heard")], rest=shop.DONE, tests=slow),
+        Play(
+            match="Totals are wrong", turns=[shop.MEND, shop.DONE, _doc("heard")], rest=shop.DONE, tests=slow
+        ),
     ]
     async with story.telling(tmp_path, plays) as told:
-        first = await _issue(told, "acme/shop")
-        await _until(told, first, "t.status = 'TESTING'")
+        first = await people.asks(told, "acme/shop")
+        await people.until(told, first, "t.status = 'TESTING'")
         while_testing = await told.world.comment(first, "maria", "@journeyman-demo please say WORD-1 too")
         told.world.faults.slow("POST .*/pulls$", 3)
 
@@ -284,10 +263,10 @@ async def test_words_in_the_last_moments(tmp_path: Path) -> None:
         await people.idle(told)
 
         async def done() -> bool:
-            return len(_tasks(told, first, "t.finished_at IS NOT NULL")) == 2
+            return len(people.tasks(told, first, "t.finished_at IS NOT NULL")) == 2
 
         await told.until(done, 90)
-        assert {row["status"] for row in _tasks(told, first)} == {"COMPLETED"}, told.tail()
+        assert {row["status"] for row in people.tasks(told, first)} == {"COMPLETED"}, told.tail()
         asked = [json.dumps(entry.body) for entry in told.claude.asked]
         assert any("WORD-1" in body for body in asked)
         assert any("WORD-2" in body for body in asked)
@@ -298,3 +277,14 @@ async def test_words_in_the_last_moments(tmp_path: Path) -> None:
         assert "heard" in code
         assert "late" in code
         people.sound(told)
+
+
+async def test_a_stop_does_not_wait_for_github(tmp_path: Path) -> None:
+    """While GitHub has us wait, a person whom we know stops the work within ten seconds all the same."""
+    async with story.telling(tmp_path, [people.SLEEPING]) as told:
+        issue = await people.asks(told, "acme/shop")
+        await people.until(told, issue, "t.steps = 1")
+        await people.settled(told, await told.world.comment(issue, "maria", "/journeyman status"))
+        told.world.faults.secondary_limit("POST .*/reactions$", retry_after=40)
+        await told.world.comment(issue, "maria", "/journeyman stop")
+        await people.until(told, issue, "t.cancel_wanted IS NOT NULL", 10)

@@ -1,12 +1,14 @@
-"""Whatever people and programs send, huge, deep, broken or repeated, is answered or left alone, never a fault."""
+"""Whatever people and programs send, huge, deep or broken, is answered or left alone, never a fault."""
 
 import asyncio
 import io
+import json
 import secrets
 from pathlib import Path
 
 import aiohttp
 
+from demo.claude.script import Play
 from tests import people, shop, story
 from tests.story import Story
 
@@ -36,7 +38,7 @@ COMMENTS = {
     "an empty one": ("", False),
     "right to left": ("\u202e/journeyman stop", None),
     "markers": ("<!-- journeyman:status v1 s=x op=st-x -->\n/journeyman config\n-->", None),
-    "fences": ("````\n/journeyman stop\n" * 2000, False),
+    "fences": ("````a\n/journeyman stop\n" * 2000, False),
     "every line end": ("/journeyman help\r/journeyman config\r\n\u2028/journeyman status\x0b\x0c", True),
 }
 
@@ -63,14 +65,15 @@ async def _comments(told: Story) -> dict[str, str]:
             told.world.add_collaborator("maria", "maintain")
             await told.world.open_issue(repo, "maria", shop.TITLE, shop.BODY)
         issue = told.world.issue(repo, 1)
-        before = len(told.comments(issue))
+        before = len(told.comments(issue, "reply"))
         comment = await told.world.comment(issue, "maria", body)
         await told.world.delivered()
         row = await people.settled(told, comment)
-        replies = len(told.comments(issue)) - before
+        replies = told.comments(issue, "reply")[before:]
         answered = len(people.reactions(comment)) == 1
-        if replies > 2 or (asks is not None and answered != asks) or "failed" in (row["outcome"] or ""):
-            wrong[name] = f"{people.reactions(comment)}, {replies} replies, {row['outcome']}"
+        # The pages of `help` and `config` are comments of their own, beside the one answer to all the rest.
+        if len(replies) > 2 or (asks is not None and answered != asks) or "failed" in (row["outcome"] or ""):
+            wrong[name] = f"{people.reactions(comment)}, {replies}, {row['outcome']}"
     return wrong
 
 
@@ -104,4 +107,42 @@ async def test_rubbish_is_no_fault_of_ours(tmp_path: Path) -> None:
         assert wrong == {}
         assert bodies == []
         assert told.rows("SELECT 1 FROM tasks WHERE status NOT IN ('FAILED')") == []
+        people.sound(told)
+
+
+async def test_a_review_of_three_hundred_remarks(tmp_path: Path) -> None:
+    """All of them are in the one follow-up; Claude is told what was cut, and people can stop it."""
+    plays = [
+        Play(match="Go on with work on", turns=[people.SLEEP]),
+        Play(match="Totals are wrong", turns=[shop.MEND, shop.DONE], tests=shop.TESTS),
+    ]
+    async with story.telling(tmp_path, plays) as told:
+        repo = await told.world.seed_repository("acme/shop", shop.FILES)
+        issue = await story.labelled(told, repo, shop.TITLE, shop.BODY)
+        assert (await told.ended(issue))["status"] == "COMPLETED", told.tail()
+        (pull,) = told.world.pulls[repo.id].values()
+        remarks = [
+            {"path": "shop.py", "line": 6, "body": f"Remark {number}. " + "Why? " * 400}
+            for number in range(300)
+        ]
+        await told.world.review(pull, "maria", "REQUEST_CHANGES", "A few things.", remarks)
+        await told.world.delivered()
+
+        async def asked() -> bool:
+            return bool(told.rows("SELECT 1 FROM tasks WHERE kind = 'follow_up' AND steps = 1"))
+
+        await told.until(asked, 60)
+        (task,) = told.rows("SELECT trigger FROM tasks WHERE kind = 'follow_up'")
+        (review,) = json.loads(task["trigger"])["reviews"]
+        assert len(review["comments"]) == 300
+        opening = json.dumps(told.claude.asked[-1].body)
+        assert "Remark 0." in opening
+        assert "Remark 299." in opening or "not shown" in opening or "left out" in opening
+        stop = await told.world.comment(pull, "maria", "/journeyman stop")
+        await people.settled(told, stop)
+
+        async def ends() -> bool:
+            return bool(told.rows("SELECT 1 FROM tasks WHERE kind = 'follow_up' AND phase = 'conclude'"))
+
+        await told.until(ends, 10)
         people.sound(told)

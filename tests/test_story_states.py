@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 from demo.claude.conversation import Conversation
 from demo.claude.script import Play, Turn
@@ -16,32 +15,8 @@ from tests.story import Story
 PAGES: list[Row] = [("/journeyman help", "+1", "| Command"), ("/journeyman config", "+1", "base")]
 
 
-async def _issue(told: Story, place: str, body: str = shop.BODY, *, label: bool = True) -> Issue:
-    repo = await told.world.seed_repository(place, shop.FILES)
-    told.world.add_collaborator("maria", "maintain")
-    issue = await told.world.open_issue(repo, "maria", shop.TITLE, body)
-    if label:
-        await told.world.label(issue, story.LABEL, "maria")
-    await told.world.delivered()
-    return issue
-
-
-async def _is(told: Story, issue: Issue, condition: str, seconds: float = 60) -> Any:
-    """Return the issue's newest task once the condition holds for it."""
-
-    async def look() -> Any:
-        found = told.rows(
-            f"SELECT t.* FROM tasks t JOIN sessions s ON s.id = t.session_id WHERE s.repository_id = ? "  # noqa: S608
-            f"AND s.issue_number = ? AND ({condition}) ORDER BY t.created_at DESC",
-            issue.repository.id, issue.number,
-        )  # fmt: skip
-        return found[0] if found else None
-
-    return await told.until(look, seconds)
-
-
 async def _nothing_yet(told: Story) -> list[str]:
-    issue = await _issue(told, "nobody/shop", label=False)
+    issue = await people.asks(told, "nobody/shop", label=False)
     return await people.speak(told, issue, "maria", [
         ("/journeyman status", "+1", "no session"),
         ("/journeyman stop", "+1", "Nothing to stop"),
@@ -55,9 +30,9 @@ async def _nothing_yet(told: Story) -> list[str]:
 
 
 async def _at_work(told: Story) -> list[str]:
-    """RUNNING, then asked to rest while a command runs, then let go on, then stopped."""
-    issue = await _issue(told, "acme/shop")
-    await _is(told, issue, "t.status = 'RUNNING' AND t.steps = 1")
+    """Speak while it runs, is asked to rest during a command, is let go on, and is stopped."""
+    issue = await people.asks(told, "acme/shop")
+    await people.until(told, issue, "t.status = 'RUNNING' AND t.steps = 1")
     wrong = await people.speak(told, issue, "maria", [
         ("/journeyman run", "+1", "at work here already"),
         ("/journeyman retry", "+1", "at work here already"),
@@ -70,7 +45,7 @@ async def _at_work(told: Story) -> list[str]:
         ("/journeyman resume", "+1", None),
         *PAGES,
     ])  # fmt: skip
-    assert (await _is(told, issue, "1 = 1"))["status"] == "RUNNING"
+    assert (await people.until(told, issue, "1 = 1"))["status"] == "RUNNING"
     await waiting_room.wait()
     return wrong + await people.speak(told, issue, "maria", [("/journeyman stop", "+1", None)])
 
@@ -79,9 +54,9 @@ waiting_room = asyncio.Event()
 
 
 async def _in_line(told: Story) -> list[str]:
-    """PENDING for want of a slot, then PAUSED there, then let go on, then stopped: it never gets a slot."""
-    issue = await _issue(told, "line/shop")
-    await _is(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
+    """Speak while it waits for a slot, rests there, is let go on, and is stopped without ever having one."""
+    issue = await people.asks(told, "line/shop")
+    await people.until(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
     wrong = await people.speak(told, issue, "maria", [
         ("/journeyman run", "+1", "queued already"),
         ("/journeyman retry", "+1", "queued already"),
@@ -91,7 +66,7 @@ async def _in_line(told: Story) -> list[str]:
         ("@journeyman-demo mind the floats, please", "eyes", None),
         ("/journeyman pause", "+1", None),
     ])  # fmt: skip
-    await _is(told, issue, "t.status = 'PAUSED' AND t.paused_by = 'person'")
+    await people.until(told, issue, "t.status = 'PAUSED' AND t.paused_by = 'person'")
     wrong += await people.speak(told, issue, "maria", [
         ("/journeyman run", "+1", "at work here already"),
         ("/journeyman retry", "+1", "at work here already"),
@@ -102,16 +77,16 @@ async def _in_line(told: Story) -> list[str]:
         ("/journeyman resume", "+1", None),
         ("/journeyman stop", "+1", None),
     ])  # fmt: skip
-    await _is(told, issue, "t.status = 'CANCELLED'", 12)
+    await people.until(told, issue, "t.status = 'CANCELLED'", 12)
     return wrong
 
 
 async def _stopped(told: Story) -> list[str]:
-    """CANCELLED before it had a slot; what begins anew waits for one again."""
-    issue = await _issue(told, "ended/shop")
-    await _is(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
+    """Speak when it was stopped before it had a slot; what begins anew waits for one again."""
+    issue = await people.asks(told, "ended/shop")
+    await people.until(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
     await told.world.unlabel(issue, story.LABEL, "maria")
-    await _is(told, issue, "t.status = 'CANCELLED'", 12)
+    await people.until(told, issue, "t.status = 'CANCELLED'", 12)
     wrong = await people.speak(told, issue, "maria", [
         ("/journeyman stop", "+1", "Nothing to stop: the work here was stopped"),
         ("/journeyman pause", "+1", "Nothing to pause"),
@@ -120,9 +95,9 @@ async def _stopped(told: Story) -> list[str]:
         ("/journeyman status", "+1", None),
         ("/journeyman retry", "eyes", None),
     ])  # fmt: skip
-    await _is(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
+    await people.until(told, issue, "t.status = 'PENDING' AND t.phase = 'prepare'")
     wrong += await people.speak(told, issue, "maria", [("/journeyman stop", "+1", None)])
-    await _is(told, issue, "t.status = 'CANCELLED'", 12)
+    await people.until(told, issue, "t.status = 'CANCELLED'", 12)
     wrong += await people.speak(told, issue, "maria", [
         ("@journeyman-demo do it after all, please", "eyes", None),
         ("/journeyman stop", "+1", None),
@@ -133,9 +108,9 @@ async def _stopped(told: Story) -> list[str]:
 
 
 async def _failed(told: Story) -> list[str]:
-    """FAILED for a reason that a person can mend."""
-    issue = await _issue(told, "failed/shop", "base: nowhere\n\nIt should return 15.")
-    await _is(told, issue, "t.status = 'FAILED'")
+    """Speak when it failed for a reason that a person can mend."""
+    issue = await people.asks(told, "failed/shop", body="base: nowhere\n\nIt should return 15.")
+    await people.until(told, issue, "t.status = 'FAILED'")
     return await people.speak(told, issue, "maria", [
         ("/journeyman stop", "+1", "Nothing to stop: the work here has ended"),
         ("/journeyman pause", "+1", "Nothing to pause"),
@@ -159,13 +134,12 @@ async def test_every_command_before_during_and_after_a_task(tmp_path: Path) -> N
             return bool(told.rows("SELECT 1 FROM tasks WHERE steps = 1"))
 
         await told.until(busy)
-        wrong = sum(await asyncio.gather(_nothing_yet(told), _in_line(told), _stopped(told)), [])
+        found = await asyncio.gather(_nothing_yet(told), _in_line(told), _stopped(told))
         waiting_room.set()
-        wrong += await first
-        wrong += await _failed(told)
+        found += [await first, await _failed(told)]
         await people.idle(told)
         people.sound(told)
-        assert wrong == []
+        assert [one for wrong in found for one in wrong] == []
 
 
 class _Slow:
@@ -186,8 +160,8 @@ AGAIN = Play(
 
 
 async def _tested(told: Story, issue: Issue) -> list[str]:
-    """TESTING: what asks for a result hears that it comes."""
-    await _is(told, issue, "t.status = 'TESTING'")
+    """Speak while it tests: what asks for a result hears that it comes."""
+    await people.until(told, issue, "t.status = 'TESTING'")
     wrong = await people.speak(told, issue, "maria", [
         ("/journeyman run", "+1", "at work here already"),
         ("/journeyman retry", "+1", "at work here already"),
@@ -197,12 +171,12 @@ async def _tested(told: Story, issue: Issue) -> list[str]:
         ("/journeyman pause", "+1", None),
         ("/journeyman resume", "+1", None),
     ])  # fmt: skip
-    assert (await _is(told, issue, "1 = 1"))["status"] == "TESTING"
+    assert (await people.until(told, issue, "1 = 1"))["status"] == "TESTING"
     return wrong
 
 
 async def _offered(told: Story, issue: Issue, pull: Pull) -> list[str]:
-    """COMPLETED with an open pull request: the same is said in both threads."""
+    """Speak when it is done and its pull request is open: the same is said in both threads."""
     wrong = []
     for place in (issue, pull):
         wrong += await people.speak(told, place, "maria", [
@@ -215,15 +189,15 @@ async def _offered(told: Story, issue: Issue, pull: Pull) -> list[str]:
         ("/journeyman run", "confused", "pull request comes from one already"), *PAGES,
     ])  # fmt: skip
     wrong += await people.speak(told, pull, "maria", [("/journeyman test", "eyes", None)])
-    await _is(told, issue, "t.kind = 'retest' AND t.status = 'COMPLETED'")
+    await people.until(told, issue, "t.kind = 'retest' AND t.status = 'COMPLETED'")
     wrong += await people.speak(told, issue, "maria", [("/journeyman retry", "eyes", None)])
-    await _is(told, issue, "t.kind = 'follow_up' AND t.status = 'COMPLETED'")
+    await people.until(told, issue, "t.kind = 'follow_up' AND t.status = 'COMPLETED'")
     return wrong
 
 
 async def _over(told: Story, issue: Issue, pull: Pull, word: str) -> list[str]:
-    """Merged or closed: nothing begins in the session any more, and it says so."""
-    await _is(told, issue, f"s.pull_state = '{word}'")
+    """Speak when the pull request is merged or closed: nothing begins in the session, and it says so."""
+    await people.until(told, issue, f"s.pull_state = '{word}'")
     wrong = []
     for place in (pull, issue):
         wrong += await people.speak(told, place, "maria", [
@@ -242,10 +216,10 @@ async def test_every_command_while_it_tests_and_after_the_pull_request(tmp_path:
     """On the issue and on the pull request: tested, offered, merged, closed."""
     async with story.telling(tmp_path, [AGAIN, RIGHT]) as told:
         pulls, wrong = [], []
-        issues = [await _issue(told, "acme/shop"), await _issue(told, "other/shop")]
+        issues = [await people.asks(told, "acme/shop"), await people.asks(told, "other/shop")]
         wrong += await _tested(told, issues[0])
         for issue in issues:
-            task = await told.until(lambda issue=issue: _is(told, issue, "t.finished_at IS NOT NULL"))
+            task = await people.until(told, issue, "t.finished_at IS NOT NULL")
             assert task["status"] == "COMPLETED", task["error_message"]
             pulls += told.world.pulls[issue.repository.id].values()
         wrong += await _offered(told, issues[0], pulls[0])

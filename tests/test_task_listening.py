@@ -146,7 +146,7 @@ async def _at_work(database: Database) -> Work:
 
 
 async def test_words_of_two_who_speak_at_once_are_both_heard(database: Database) -> None:
-    """One on the issue, the other on its pull request, which is another thread; and the worker between them."""
+    """On the issue and on its pull request, which is another thread; or one while the worker listens."""
     if database.is_sqlite:
         pytest.skip("SQLite lets one writer in at a time")
     work = await _at_work(database)
@@ -348,3 +348,17 @@ async def test_an_end_that_is_rolled_back_begins_nothing(
     kept = await records.read_task(sqlite, task.id)
     assert (kept.status, len(kept.facts["words"])) == (TaskState.RUNNING, 1)
     assert await _others(work) == []
+
+
+async def test_a_merged_session_gets_no_heir(database: Database) -> None:
+    """People decided on the pull request while its task said its last word: nothing begins after that."""
+    owner = await records.a_session(database, 42)
+    task = await records.a_task(database, owner, TaskState.RUNNING, phase=Phase.CONVERSE)
+    work = await Work.load(database, task.id, task.runs)
+    await _say(work, _word("ann", "Use Decimal."))
+    async with database.transaction() as writing:
+        await sessions.change(writing, owner.id, branch="b", pull_request=57, pull_state="merged")
+        await sessions.end(writing, owner.id)
+    await ending.end(work, TaskState.COMPLETED)
+    async with database.reading() as reading:
+        assert len(await tasks.of_session(reading, owner.id)) == 1

@@ -272,3 +272,14 @@ async def test_an_attempt_does_not_replace_what_people_pushed(way: Way) -> None:
     with pytest.raises(BranchMoved):
         await way.push()
     assert yard.head() == theirs
+
+
+async def test_what_people_took_off_the_branch_stays_off(way: Way) -> None:
+    """A forced push of theirs throws our earlier commit away; our work does not bring it back."""
+    yard = way.yard
+    yard.by_person({"other.py": "x = 1\n"}, branch="rewritten")  # from main: without first.py
+    yard.force(yard.head("rewritten"))
+    await way.push()
+    await way.proven(str(yard.work.task.tree))
+    await way.push()
+    assert set(await way.files(yard.head())) == {"other.py", "shop.py", "tests/test_shop.py"}

@@ -15,8 +15,8 @@ from storage import tasks
 
 MOST_FILES = 500
 MOST_BYTES = 2 * 2**20
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # the same facts make the same commit
-_NAME, _EMAIL = "journeyman", "journeyman@localhost"
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # the same facts make the same commit
+NAME, EMAIL = "journeyman", "journeyman@localhost"
 
 
 async def base(work: Work, desk: Desk, runner: Runner | None) -> str:
@@ -39,7 +39,7 @@ async def base(work: Work, desk: Desk, runner: Runner | None) -> str:
     gone = [Overlay(one.path, None) for one in paths if one.status.startswith("D")]
     there = set(await code.files(desk.base))
     tree = await code.overlay(desk.base, [*laid, *(one for one in gone if one.path in there)])
-    return await code.commit(tree, desk.base, "The base, with people's tests", _NAME, _EMAIL, _LONG_AGO)
+    return await code.commit(tree, desk.base, "The base, with people's tests", NAME, EMAIL, LONG_AGO)
 
 
 async def _is_known(code: Quarantine, commit: str) -> bool:

@@ -58,6 +58,9 @@ async def leave_to_next(session: AsyncSession, task: Task, owner: Session) -> Ta
     """
     row = await tasks.get(session, task.id)
     words = row.facts.get("words") or []
+    place = await session.get_one(Session, owner.id, populate_existing=True)
+    if place.pull_state in {"merged", "closed"}:
+        return None  # people have decided; what was said before that is answered by it
     if not words or row.status is TaskState.CANCELLED or row.reason in HEIRLESS:
         return None
     pending = [one for one in await tasks.unfinished_of(session, owner.id) if one.id != task.id]

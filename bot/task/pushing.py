@@ -8,6 +8,7 @@ from bot.errors import Blocked
 from bot.task.delivery import Delivery
 from bot.task.desk import Desk
 from bot.task.forge import Forge
+from bot.task.held_against import EMAIL, LONG_AGO, NAME
 from bot.task.preparation import Preparation
 from bot.task.work import Phase, Work
 from bot.workspace.outbox import BranchMoved
@@ -63,8 +64,8 @@ class Pushing:
         theirs = await self._preparation.head_of(work, forge)
         if theirs is None or merges > MOST_MERGES:
             raise Blocked(f"the branch {work.session.branch!r} does not keep still: {moved}")
-        ours = await self._delivery.commit(tree, message)
-        joined = await code.merge(ours, theirs)
+        await self._delivery.commit(tree, message)  # what may not leave must not be joined either
+        joined = await self._joined(tree, theirs)
         if joined is None:
             raise Blocked(
                 f"commits that people pushed to {work.session.branch!r} meanwhile touch the same lines "
@@ -83,3 +84,14 @@ class Pushing:
                 writing, work.id, tree=joined, phase=Phase.PROVE, progress="testing both together"
             )
             await events.note(writing, work.id, "people pushed to the branch; their commits were taken in")
+
+    async def _joined(self, tree: str, theirs: str) -> str | None:
+        """Return the tree of both sides' changes since the task began, None when they touch the same lines.
+
+        Both are held against where the task began, whatever their histories say: what someone threw away by a
+        forced push must not come back with our work.
+        """
+        code, start = self._desk.quarantine, self._desk.start
+        ours = await code.commit(tree, start, "ours", NAME, EMAIL, LONG_AGO)
+        other = await code.commit(await code.tree_of(theirs), start, "theirs", NAME, EMAIL, LONG_AGO)
+        return await code.merge(ours, other)
