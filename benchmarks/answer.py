@@ -73,7 +73,7 @@ def environment(tasks: int) -> dict[str, str]:
     return {"JOURNEYMAN_CONCURRENCY": str(tasks), "JOURNEYMAN_REPOSITORY_CONCURRENCY": str(tasks)}
 
 
-async def main(tasks: int, comments: int, seconds: float) -> None:
+async def main(tasks: int, comments: int, seconds: int) -> None:
     """Print what was measured."""
     with tempfile.TemporaryDirectory() as folder:
         async with story.telling(Path(folder), [REST], **environment(tasks)) as told:
@@ -81,17 +81,12 @@ async def main(tasks: int, comments: int, seconds: float) -> None:
             waits = await acknowledged(told, issues, comments, seconds)
     heard = sorted(wait for wait in waits if wait is not None)
     sys.stdout.write(
-        f"{tasks} tasks at work, {comments} comments in {seconds:g} s, {len(heard)} acknowledged\n"
+        f"{tasks} tasks at work, {comments} comments in {seconds} s, {len(heard)} acknowledged\n"
         f"median {statistics.median(heard):.2f} s, 95 % within {heard[int(len(heard) * 0.95)]:.2f} s, "
         f"the slowest {heard[-1]:.2f} s\n"
     )
 
 
 if __name__ == "__main__":
-    given = [float(one) for one in sys.argv[1:4]]
-    asyncio.run(
-        main(
-            *(int(one) for one in (given + [20, 30][len(given) :])[:2]),
-            (given + [20, 30, 10][len(given) :])[2],
-        )
-    )
+    given = [int(one) for one in sys.argv[1:4]]
+    asyncio.run(main(*given, *(20, 30, 10)[len(given) :]))

@@ -73,17 +73,6 @@ async def of_session(session: AsyncSession, session_id: str) -> list[Task]:
     return list(await session.scalars(query))
 
 
-async def pushed_before(session: AsyncSession, task: Task) -> str | None:
-    """Return the head that the session's last task left on its branch; one kept aside does not count."""
-    earlier = await of_session(session, task.session_id)
-    heads = (
-        one.head_sha
-        for one in earlier
-        if one.id != task.id and one.head_sha and not one.facts.get("kept_branch")
-    )
-    return next(heads, None)
-
-
 async def ahead(session: AsyncSession, task: Task) -> int | None:
     """Return a waiting task's place in the line for a slot, from 1; None while it is let in."""
     if task.phase == ADMIT:

@@ -393,21 +393,6 @@ async def test_sessions_go_along_with_their_repository(database: Database) -> No
     ]  # fmt: skip
 
 
-async def test_what_the_last_task_left_on_the_branch(database: Database) -> None:
-    """The newest push of another task; a work kept aside is none, and nobody's own counts."""
-    owner = await a_session(database)
-    made = []
-    for number, facts in enumerate(({}, {}, {"kept_branch": "b-attempt-3"}, {})):
-        sha = None if number == 3 else f"{number}" * 40
-        task = await a_task(database, owner, TaskState.RUNNING, head_sha=sha, facts=facts)
-        async with database.transaction() as session:
-            await tasks.finish(session, task.id, TaskState.COMPLETED)
-        made.append(task)
-    async with database.reading() as session:
-        found = [await tasks.pushed_before(session, task) for task in made]
-    assert found == ["1" * 40, "0" * 40, "1" * 40, "1" * 40]
-
-
 async def test_sessions_without_an_issue_are_not_limited(database: Database) -> None:
     """A project may have many sessions at once: only issues have the rule of one."""
     first = await a_session(database, issue_number=None, project_path="/srv/shop")  # type: ignore[arg-type]

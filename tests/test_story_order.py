@@ -2,11 +2,11 @@
 
 import contextlib
 import itertools
+import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-import random
 from typing import Any
 
 import aiohttp
@@ -165,7 +165,7 @@ async def test_labels_and_ends_in_any_order(
 ) -> None:
     """Late and repeated events change nothing: the newest by the clock says whether work goes on."""
     async with desk(sqlite, tmp_path) as made:
-        assert await _wrong(made, life, goes_on, 10) == []
+        assert await _wrong(made, life, goes_on, 6) == []
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ async def test_commands_among_them_in_any_order(
 ) -> None:
     """A command counts as of the moment when it was written, however late it is heard."""
     async with desk(sqlite, tmp_path) as made:
-        assert await _wrong(made, life, goes_on, 8) == []
+        assert await _wrong(made, life, goes_on, 5) == []
 
 
 async def test_the_newest_decides_on_both_databases(database: Database, tmp_path: Path) -> None:

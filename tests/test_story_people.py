@@ -288,3 +288,16 @@ async def test_a_stop_does_not_wait_for_github(tmp_path: Path) -> None:
         told.world.faults.secondary_limit("POST .*/reactions$", retry_after=40)
         await told.world.comment(issue, "maria", "/journeyman stop")
         await people.until(told, issue, "t.cancel_wanted IS NOT NULL", 10)
+
+
+async def test_what_has_ended_is_in_nobodys_way(tmp_path: Path) -> None:
+    """The next in line begins within ten seconds, though the ended task's status is still to be edited."""
+    async with story.telling(tmp_path, [people.SLEEPING], JOURNEYMAN_CONCURRENCY="1") as told:
+        first = await people.asks(told, "acme/shop")
+        await people.until(told, first, "t.steps = 1")
+        second = await people.asks(told, "other/shop")
+        await people.until(told, second, "t.status = 'PENDING' AND t.phase = 'prepare'")
+        await told.world.comment(first, "maria", "/journeyman stop")
+        await people.until(told, first, "t.status = 'CANCELLED'", 12)
+        await told.world.comment(first, "maria", "/journeyman status")
+        await people.until(told, second, "t.status = 'RUNNING'", 10)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bot.task import asked
 from demo.claude.script import Play
 from tests import people, shop, story
 from tests.story import Story
@@ -110,6 +111,15 @@ async def test_rubbish_is_no_fault_of_ours(tmp_path: Path) -> None:
         people.sound(told)
 
 
+def test_a_huge_review_fits_a_prompt_and_says_what_was_cut() -> None:
+    """Three hundred remarks of the greatest length are not millions of characters for Claude."""
+    remark = {"path": "shop.py", "line": 6, "body": "b" * 65_536, "diff_hunk": "d" * 65_536}
+    comments = [{**remark, "root": number, "id": number} for number in range(300)]
+    said = asked.words({"reviews": [{"author": "maria", "state": "commented", "comments": comments}]})
+    assert sum(map(len, said)) < 400_000
+    assert any("not shown" in one or "Cut" in one for one in said)
+
+
 async def test_a_review_of_three_hundred_remarks(tmp_path: Path) -> None:
     """All of them are in the one follow-up; Claude is told what was cut, and people can stop it."""
     plays = [
@@ -128,10 +138,10 @@ async def test_a_review_of_three_hundred_remarks(tmp_path: Path) -> None:
         await told.world.review(pull, "maria", "REQUEST_CHANGES", "A few things.", remarks)
         await told.world.delivered()
 
-        async def asked() -> bool:
+        async def at_work() -> bool:
             return bool(told.rows("SELECT 1 FROM tasks WHERE kind = 'follow_up' AND steps = 1"))
 
-        await told.until(asked, 60)
+        await told.until(at_work, 60)
         (task,) = told.rows("SELECT trigger FROM tasks WHERE kind = 'follow_up'")
         (review,) = json.loads(task["trigger"])["reviews"]
         assert len(review["comments"]) == 300

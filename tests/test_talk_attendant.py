@@ -1,5 +1,6 @@
-"""What one comment or review says becomes one thing done, by whoever may, and is heard when GitHub is slow."""
+"""What one comment or review says becomes one thing done, by whoever may, and heard when GitHub is slow."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from bot.errors import WorldFault
 from bot.github import reactions
 from bot.github.permissions import Role
 from bot.task import asked
-from storage import events, sessions, tasks
+from storage import sessions, tasks
 from storage.database import Database
 from storage.models import Session, Task
 from storage.words import Reason, RequestKind, TaskKind, TaskState
@@ -17,21 +18,27 @@ from tests.talk_room import PULL, Room
 
 
 @pytest.fixture
-def room(database: Database) -> Room:
+def room(sqlite: Database) -> Room:
     """Enter a room."""
+    return Room(sqlite)
+
+
+@pytest.fixture
+def either(database: Database) -> Room:
+    """Enter a room over each kind of database."""
     return Room(database)
 
 
-async def test_a_command_and_a_wish_in_one_comment_are_one_follow_up(room: Room) -> None:
+async def test_a_command_and_a_wish_in_one_comment_are_one_follow_up(either: Room) -> None:
     """`/journeyman test` and a mention: the task that waits takes in both, and the Request ends."""
-    _, first = await room.done()
-    request = await room.comment(1, "/journeyman test\n\n@bot please also handle negatives")
-    follow_up = await room.waiting()
+    _, first = await either.done()
+    request = await either.comment(1, "/journeyman test\n\n@bot please also handle negatives")
+    follow_up = await either.waiting()
     assert (request.dispatched_at is not None, request.answered_at is not None) == (True, True)
     assert request.outcome == f"task {follow_up.id}; task {follow_up.id}"
     assert [word["text"] for word in follow_up.trigger["guidance"]] == ["@bot please also handle negatives"]
-    assert [one.id for one in await room.tasks()] == [first.id, follow_up.id]
-    assert room.installation.reactions == {("comment", 1): "eyes"}
+    assert [one.id for one in await either.tasks()] == [first.id, follow_up.id]
+    assert either.installation.reactions == {("comment", 1): "eyes"}
 
 
 async def test_what_is_said_after_such_a_comment_is_not_held_up(room: Room) -> None:
@@ -43,13 +50,13 @@ async def test_what_is_said_after_such_a_comment_is_not_held_up(room: Room) -> N
     assert (request.outcome, stopped.cancel_wanted is not None) == ("stopping", True)
 
 
-async def test_stop_and_run_in_one_comment_do_both(room: Room) -> None:
+async def test_stop_and_run_in_one_comment_do_both(either: Room) -> None:
     """The run does not count the task that is being stopped: it begins another, in a session of its own."""
-    old = await room.at_work()
-    request = await room.comment(1, "/journeyman stop\n/journeyman run budget=2")
-    _, new = await room.tasks()
-    assert (await records.read_task(room.database, old.id)).cancel_wanted is not None
-    assert (new.status, new.cancel_wanted, new.budget_usd) == (TaskState.PENDING, None, 2)
+    old = await either.at_work()
+    request = await either.comment(1, "/journeyman stop\n/journeyman run budget=2")
+    _, new = await either.tasks()
+    assert (await records.read_task(either.database, old.id)).cancel_wanted is not None
+    assert (new.status, new.cancel_wanted, new.budget_usd) == (TaskState.PENDING, None, Decimal(2))
     assert new.session_id != old.session_id
     assert request.outcome == f"stopping; task {new.id}"
 
@@ -82,25 +89,14 @@ async def test_who_may_only_guide_starts_no_work_by_a_mention(room: Room, begin:
     assert "**triage**" in said
 
 
-@pytest.mark.parametrize("begin", [_refused, _branchless], ids=["refused", "branchless"])
-async def test_who_may_run_does_so_by_a_mention(room: Room, begin: Any) -> None:
-    """The wish begins the work that nothing came of, in the same session, which goes on."""
-    owner = await begin(room)
-    await room.comment(1, "@bot please do fix this", "noah")
-    begun = await room.waiting(TaskKind.IMPLEMENT)
-    async with room.database.reading() as reading:
-        assert (await sessions.get(reading, owner.id)).ended_at is None
-    assert (begun.session_id, begun.requester) == (owner.id, "noah")
-
-
-async def test_who_may_guide_guides_the_work_that_goes_on(room: Room) -> None:
+async def test_who_may_guide_guides_the_work_that_goes_on(either: Room) -> None:
     """Even before it has a branch: nothing is begun by that."""
-    task = await room.at_work()
-    room.permissions.roles["tom"] = Role.TRIAGE
-    request = await room.comment(1, "@bot mind the floats", "tom")
-    (heard,) = (await records.read_task(room.database, task.id)).facts["words"]
+    task = await either.at_work()
+    either.permissions.roles["tom"] = Role.TRIAGE
+    request = await either.comment(1, "@bot mind the floats", "tom")
+    (heard,) = (await records.read_task(either.database, task.id)).facts["words"]
     assert (request.outcome, heard["author"]) == (f"guidance for task {task.id}", "tom")
-    assert room.refreshed == [task.session_id]
+    assert either.refreshed == [task.session_id]
 
 
 def _inline(**more: Any) -> dict[str, Any]:
@@ -161,14 +157,3 @@ async def test_a_reaction_that_can_not_be_set_holds_nothing_up(
     request = await room.comment(1, "/journeyman stop")
     assert (await records.read_task(room.database, task.id)).cancel_wanted is not None
     assert request.answered_at is None  # the 👍 comes when it may
-
-
-async def test_more_that_is_asked_for_is_noted(room: Room) -> None:
-    """Whoever watches a task that waits learns that it took something in."""
-    await room.done()
-    await room.comment(1, "@bot round it")
-    await room.comment(2, "@bot and name it", pull=True)
-    task = await room.waiting()
-    async with room.database.reading() as reading:
-        notes = [event.data["text"] for event in await events.notes(reading, task.id)]
-    assert notes == ["@maria said something; it comes next"]

@@ -39,15 +39,15 @@ def crowded(database: Database) -> Room:
 
 
 @pytest.mark.parametrize("phase", [tasks.ADMIT, Phase.PREPARE])
-async def test_a_review_makes_a_waiting_retest_a_follow_up(either: Room, phase: str) -> None:
+async def test_a_review_makes_a_waiting_retest_a_follow_up(room: Room, phase: str) -> None:
     """Its proof runs the tests in any case; there is one task, and the Request ends."""
-    await either.done()
-    await either.comment(1, "/journeyman test")
-    retest = await either.waiting(TaskKind.RETEST)
-    async with either.database.transaction() as writing:
+    await room.done()
+    await room.comment(1, "/journeyman test")
+    retest = await room.waiting(TaskKind.RETEST)
+    async with room.database.transaction() as writing:
         await tasks.change(writing, retest.id, phase=phase)
-    request = await either.review(5)
-    follow_up = await either.waiting()
+    request = await room.review(5)
+    follow_up = await room.waiting()
     assert (follow_up.id, request.outcome) == (retest.id, f"task {retest.id}")
     assert [review["id"] for review in follow_up.trigger["reviews"]] == [5]
 
@@ -81,9 +81,10 @@ async def test_a_review_after_a_stop_does_not_join_what_is_stopped(either: Room)
     await either.review(5)
     stopped = await either.waiting()
     await either.comment(1, "/journeyman stop", pull=True)
-    async with either.database.transaction() as writing:  # its end comes first: a session waits with one
+    assert (await either.review(6)).dispatched_at is None  # one task waits at a time
+    async with either.database.transaction() as writing:
         await tasks.finish(writing, stopped.id, TaskState.CANCELLED)
-    await either.review(6)
+    await either.heard("review:7:6")
     begun = await either.waiting()
     assert (begun.id != stopped.id, begun.session_id) == (True, owner.id)
     assert [review["id"] for review in begun.trigger["reviews"]] == [6]
@@ -100,10 +101,10 @@ async def _word(room: Room, cause: str, read: asyncio.Event, go: asyncio.Event) 
         return await following.guidance(thread, f"word {cause}")
 
 
-async def _said(room: Room, *causes: str) -> tuple[list["asyncio.Task[Said]"], asyncio.Event]:
+async def _said(room: Room, *causes: str) -> tuple[list[asyncio.Task[Said]], asyncio.Event]:
     """Let each word look at the thread; what comes of them waits for the event."""
     go, looks = asyncio.Event(), [asyncio.Event() for _ in causes]
-    said = []
+    said: list[asyncio.Task[Said]] = []
     for cause, look in zip(causes, looks, strict=True):
         await records.a_request(room.database, cause, RequestKind.COMMENT, text={"comment_id": len(said) + 1})
         said.append(asyncio.create_task(_word(room, cause, look, go)))
@@ -197,13 +198,12 @@ async def test_our_own_check_is_not_followed(room: Room) -> None:
     assert len(await room.tasks()) == 1
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["off", "nothing said"])
-async def test_checks_are_followed_only_where_that_is_wished(room: Room, told: bool) -> None:
-    """`follow_ci` is off unless the repository says otherwise."""
-    if told:
-        await room.configure(follow_ci=False)
+async def test_checks_are_followed_only_where_that_is_wished(room: Room) -> None:
+    """`follow_ci` is off where the repository does not say otherwise."""
     await room.done()
     assert (await room.check(1)).outcome == "ignored: follow_ci is off"
+    await room.configure(follow_ci=False)
+    assert (await room.check(2)).outcome == "ignored: follow_ci is off"
     assert len(await room.tasks()) == 1
 
 
@@ -244,16 +244,6 @@ async def test_the_fourth_failing_check_is_not_followed(room: Room) -> None:
         notes = [event.data["text"] for event in await events.notes(reading, head.id)]
     assert notes == ["check 'ci 4' fails; three follow-ups were made"]
     assert room.refreshed == [head.session_id]
-
-
-async def test_a_review_of_an_earlier_sessions_pull_request_goes_on_there(room: Room) -> None:
-    """The issue has another session by now; the pull request's own one answers for it, and stays ended."""
-    owner, _ = await room.done()
-    async with room.database.transaction() as writing:
-        await sessions.end(writing, owner.id)
-    await records.a_session(room.database, 42)
-    await room.review(5)
-    assert (await room.waiting()).session_id == owner.id
 
 
 async def test_what_was_asked_of_a_failed_attempt_is_asked_of_the_next(room: Room) -> None:

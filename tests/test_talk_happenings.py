@@ -18,8 +18,14 @@ ORDERS = [" ".join(order) for order in itertools.permutations(EVENTS)]
 
 
 @pytest.fixture
-def room(database: Database) -> Room:
+def room(sqlite: Database) -> Room:
     """Enter a room."""
+    return Room(sqlite)
+
+
+@pytest.fixture
+def either(database: Database) -> Room:
+    """Enter a room over each kind of database."""
     return Room(database)
 
 
@@ -60,14 +66,14 @@ async def test_a_label_that_is_told_twice_is_one(room: Room, between: list[str])
     assert len(await room.tasks()) == 1
 
 
-async def test_a_label_while_the_old_task_is_stopped_opens_a_new_session(room: Room) -> None:
+async def test_a_label_while_the_old_task_is_stopped_opens_a_new_session(either: Room) -> None:
     """What is about to end absorbs nothing."""
-    old = await room.at_work()
-    await room.comment(1, "/journeyman stop")
-    outcome = await _label(room, "l30")
-    (new,) = await _wanted(room)
+    old = await either.at_work()
+    await either.comment(1, "/journeyman stop")
+    outcome = await _label(either, "l30")
+    (new,) = await _wanted(either)
     assert (outcome, new.session_id != old.session_id) == (f"task {new.id}", True)
-    async with room.database.reading() as reading:
+    async with either.database.reading() as reading:
         assert (await sessions.get(reading, old.session_id)).ended_at is not None
 
 
@@ -103,12 +109,13 @@ async def test_all_sessions_go_along_with_a_repository(room: Room, event: str) -
     assert [(owner.repository, owner.installation_id) for owner in owners] == [("new/store", 8)] * 2
 
 
+NOWHERE: dict[str, Any] = {"repository": "", "repository_id": None}
 ENDS: list[tuple[RequestKind, str, dict[str, Any], str]] = [
     (RequestKind.REPOSITORY, "repository.archived", {}, "archived"),
     (RequestKind.REPOSITORY, "repository.deleted", {}, "deleted"),
     (RequestKind.REPOSITORY, "installation_repositories.removed", {}, "taken from"),
-    (RequestKind.INSTALLATION, "installation.suspend", {"repository": "", "repository_id": None}, "suspended"),
-    (RequestKind.INSTALLATION, "installation.deleted", {"repository": "", "repository_id": None}, "uninstalled"),
+    (RequestKind.INSTALLATION, "installation.suspend", NOWHERE, "suspended"),
+    (RequestKind.INSTALLATION, "installation.deleted", NOWHERE, "uninstalled"),
     (STOP, "issues.locked", {"issue_number": 42}, "locked"),
 ]  # fmt: skip
 

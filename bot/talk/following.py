@@ -80,7 +80,9 @@ async def check_failed(thread: Thread, head: Task) -> Said:
         )
         return Said("ignored: three follow-ups were made", None, refresh=thread.owner.id)
     task = await errands.follow_up(thread, "ci", {"checks": [check]})
-    await tasks.change(thread.session, task.id, requester=head.requester, requester_id=head.requester_id)
+    if task.requester_id is None and task.trigger.get("origin") == "ci":
+        # Nobody asked for it: it is done in the name of whoever asked for what fails.
+        await tasks.change(thread.session, task.id, requester=head.requester, requester_id=head.requester_id)
     return Said(f"task {task.id}", None)
 
 

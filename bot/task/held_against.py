@@ -5,13 +5,12 @@ What a person did to a test on the branch is their decision and no tampering of 
 
 from datetime import UTC, datetime
 
-from bot.errors import Blocked
 from bot.proof.own_tests import Role, Roles
 from bot.proof.runner import Runner
 from bot.task.desk import Desk
 from bot.task.work import Work
-from bot.workspace.quarantine import Overlay, Quarantine
-from storage import tasks
+from bot.workspace.objects import Objects
+from bot.workspace.quarantine import Overlay
 
 MOST_FILES = 500
 MOST_BYTES = 2 * 2**20
@@ -24,27 +23,20 @@ async def base(work: Work, desk: Desk, runner: Runner | None) -> str:
     if desk.start == desk.base:
         return desk.base
     code = desk.quarantine
-    async with work.database.reading() as reading:
-        before = await tasks.pushed_before(reading, work.task)
-    if before is not None and not await _is_known(code, before):
-        before = None  # someone rewrote the branch: nothing tells apart whose commits are whose
-    theirs = await code.changes(before, desk.start) if before is not None else []
-    roles = Roles(runner, await code.files(desk.start))
-    paths = [one for one in theirs if roles.of(one.path) in {Role.TEST, Role.SUPPORT}][:MOST_FILES]
-    if not paths:
+    theirs = {path for _, paths in await foreign(work, code, desk.base, desk.start) for path in paths}
+    here, there = set(await code.files(desk.start)), set(await code.files(desk.base))
+    roles = Roles(runner, here)
+    tests = [path for path in sorted(theirs) if roles.of(path) in {Role.TEST, Role.SUPPORT}][:MOST_FILES]
+    if not tests:
         return desk.base
-    kept = [one.path for one in paths if not one.status.startswith("D")]
-    contents = await code.read_all(desk.start, kept, MOST_BYTES)
+    contents = await code.read_all(desk.start, [path for path in tests if path in here], MOST_BYTES)
     laid = [Overlay(path, content) for path, content in contents.items()]
-    gone = [Overlay(one.path, None) for one in paths if one.status.startswith("D")]
-    there = set(await code.files(desk.base))
-    tree = await code.overlay(desk.base, [*laid, *(one for one in gone if one.path in there)])
+    gone = [Overlay(path, None) for path in tests if path not in here and path in there]
+    tree = await code.overlay(desk.base, [*laid, *gone])
     return await code.commit(tree, desk.base, "The base, with people's tests", NAME, EMAIL, LONG_AGO)
 
 
-async def _is_known(code: Quarantine, commit: str) -> bool:
-    try:
-        await code.resolve(commit)
-    except Blocked:
-        return False
-    return True
+async def foreign(work: Work, code: Objects, since: str, until: str) -> list[tuple[str, list[str]]]:
+    """Return author and paths of the commits on the branch that are not ours."""
+    ours = (work.facts.get("author") or {}).get("email", EMAIL)
+    return [(author, paths) for author, paths in await code.written(since, until) if author != ours]

@@ -96,7 +96,7 @@ class OnGitHub:
             known = {cause: await requests.of_cause(reading, cause) for cause in causes}
         told = {comment: known[cause] for cause, comment in causes.items()}
         return {
-            comment: str(request.text.get("body") or "") if request is not None else EDITED
+            comment: str(request.text["body"]) if request is not None and "body" in request.text else EDITED
             for comment, request in told.items()
         }
 

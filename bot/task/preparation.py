@@ -7,7 +7,7 @@ import structlog
 
 from bot.claude import prompts
 from bot.errors import Blocked
-from bot.task import asked
+from bot.task import asked, held_against
 from bot.task.desk import Desk, Workshop, repository_key
 from bot.task.forge import Forge
 from bot.task.work import Phase, Work
@@ -49,7 +49,7 @@ class Preparation:
         heads = [await self._head(work, forge, branch) for branch in _branches(work)]
         head = next((one for one in heads if one is not None), None)
         start, base_sha = tip, tip
-        if head is not None and await self._goes_on(work, head):
+        if head is not None and await self._goes_on(work, mirror, tip, head):
             start = head
             base_sha = await mirror.merge_base(tip, head) or tip
         elif head is None and heads and work.task.kind is not TaskKind.IMPLEMENT:
@@ -63,12 +63,12 @@ class Preparation:
             await tasks.change(writing, work.id, base_ref=base, base_sha=base_sha, progress="code fetched")
             await tasks.set_facts(writing, work.id, start=start, parent=head or start, branch_head=on_branch)
 
-    async def _goes_on(self, work: Work, head: str) -> bool:
+    async def _goes_on(self, work: Work, mirror: Mirror, tip: str, head: str) -> bool:
         """Whether the task starts from the branch: to begin again must not undo what people pushed."""
         if work.task.kind is not TaskKind.IMPLEMENT:
             return True
-        async with work.database.reading() as reading:
-            return head != await tasks.pushed_before(reading, work.task)
+        since = await mirror.merge_base(tip, head) or tip
+        return bool(await held_against.foreign(work, mirror, since, head))
 
     async def head_of(self, work: Work, forge: Forge) -> str | None:
         """Return the newest commit of the session's branch, fetched; None when it is gone."""

@@ -86,6 +86,18 @@ class Objects:
             raise
         return found.decode().split()[0]
 
+    async def written(self, since: str, until: str) -> list[tuple[str, list[str]]]:
+        """Return author's address and changed paths of each commit after `since` up to `until`, newest first.
+
+        A merge names no paths: what it brings was changed elsewhere.
+        """
+        told = await self.git(
+            "log", "-z", "--no-renames", "--name-only", "--format=%x01%ae", f"{since}..{until}"
+        )
+        commits = told.decode("utf-8", "surrogateescape").split("\x01")[1:]
+        parts = [[part.strip("\n") for part in commit.split("\0")] for commit in commits]
+        return [(found[0], [path for path in found[1:] if path]) for found in parts]
+
     async def entries(self, tree: str, *paths: str) -> list[Entry]:
         """Return the files of `tree` in git's order, or only `paths`; folders are not listed."""
         wanted = ["--", *paths] if paths else []
