@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -88,6 +88,7 @@ class Dispatcher:
         self._wanted = asyncio.Event()
         self._scanned = scanned or (lambda: None)
         self._attending: dict[int, asyncio.Task[None]] = {}
+        self._telling: dict[int, int | None] = {}  # of those: whose answers are being told, by installation
         # Whose claim is ours, and for which installation; without those that are being given back.
         self._held: dict[int, int | None] = {}
         self._giving_back = asyncio.Lock()
@@ -129,8 +130,7 @@ class Dispatcher:
     async def _look(self) -> None:
         if time.monotonic() - self._renewed_at >= RENEW_SECONDS:
             await self._renew()
-        room = MOST_AT_ONCE - len(self._attending)
-        for request in await self._taken(room) if room > 0 else []:
+        for request in await self._taken():
             self._held[request.id] = request.installation_id
             attending = asyncio.create_task(self._attend(request))
             self._attending[request.id] = attending
@@ -151,25 +151,30 @@ class Dispatcher:
                     await requests.renew(session, list(self._held), clock.now() + CLAIM)
         self._renewed_at = time.monotonic()
 
-    async def _taken(self, room: int) -> list[Request]:
-        """Take Requests that wait, and such whose person a dead worker did not get to tell."""
+    async def _taken(self) -> list[Request]:
+        """Take Requests that wait, and such whose person was not told yet.
+
+        Each kind has room of its own: telling waits for GitHub's content limits, and a stop must not.
+        """
         async with self._database.reading() as session:  # most scans find nothing, and need no write lock
-            found = [
-                *await requests.due(session, MOST_AT_ONCE, share=MOST_OF_ONE),
-                *await requests.unanswered(session, MOST_AT_ONCE, share=MOST_OF_ONE),
-            ]
-        wanted = self._within_shares(found)[:room]
+            due = await requests.due(session, MOST_AT_ONCE, share=MOST_OF_ONE)
+            untold = await requests.unanswered(session, MOST_AT_ONCE, share=MOST_OF_ONE)
+        considered = {each: of for each, of in self._held.items() if each not in self._telling}
+        wanted = [*self._within_shares(due, considered), *self._within_shares(untold, self._telling)]
         if not wanted:
             return []
         async with self._database.transaction() as session:
             return await requests.claim(session, wanted, clock.now() + CLAIM)
 
-    def _within_shares(self, found: Sequence[tuple[int, int | None]]) -> list[int]:
-        """Leave out what we have in hand, and what would be too much for one installation."""
-        shares = Counter(self._held.values())
+    def _within_shares(
+        self, found: Sequence[tuple[int, int | None]], in_hand: Mapping[int, int | None]
+    ) -> list[int]:
+        """Leave out what we have in hand, what is too much at once, and too much for one installation."""
+        shares = Counter(in_hand.values())
         wanted: list[int] = []
         for each, installation in found:
-            if each not in self._attending and shares[installation] < MOST_OF_ONE:
+            has_room = shares[installation] < MOST_OF_ONE and len(in_hand) + len(wanted) < MOST_AT_ONCE
+            if each not in self._attending and has_room:
                 shares[installation] += 1
                 wanted.append(each)
         return wanted
@@ -180,9 +185,7 @@ class Dispatcher:
                 if request.dispatched_at is None:
                     request.answer = await self._do(request)
                 if request.answer is not None:
-                    await self._attendant.tell(request)
-                    async with self._database.transaction() as session:
-                        await requests.answered(session, request.id)
+                    await self._tell(request)
                 self._crashes.pop(request.id, None)
             except (JourneymanError, OperationalError, InterfaceError, IntegrityError) as problem:
                 log.warning("request.not_done", why=str(problem), attempt=request.attempts)
@@ -193,8 +196,21 @@ class Dispatcher:
                 await self._not_done(request, problem, passing=crashes < MOST_CRASHES)
             finally:
                 self._held.pop(request.id, None)
+                self._telling.pop(request.id, None)
                 del self._attending[request.id]
                 self.wake()
+
+    async def _tell(self, request: Request) -> None:
+        """Let the person hear the answer, or put that off while many others are being told."""
+        if Counter(self._telling.values())[request.installation_id] >= MOST_OF_ONE:
+            async with self._giving_back, self._database.transaction() as session:
+                self._held.pop(request.id, None)
+                await requests.postpone(session, request.id, clock.now())
+            return
+        self._telling[request.id] = request.installation_id
+        await self._attendant.tell(request)
+        async with self._database.transaction() as session:
+            await requests.answered(session, request.id)
 
     async def _do(self, request: Request) -> dict[str, Any] | None:
         deed = await self._attendant.consider(request)

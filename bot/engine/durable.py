@@ -28,6 +28,7 @@ VERSION = "1"
 # With fewer threads than tasks + 32, name look-ups wait behind threads blocked on an absent database.
 SPARE_THREADS = 32
 LONGEST_PAUSE_SECONDS = 60.0
+CUT_OFF_SECONDS = 5.0
 
 # (task id, number of its run) → whether this run goes on
 Advance = Callable[[str, int], Awaitable[bool]]
@@ -53,6 +54,7 @@ class Engine:
         self._running = 0  # workflows in this process
         self._held = 0  # those that wait at a checkpoint for the process to go
         self._changed = asyncio.Condition()
+        self._steps: set[asyncio.Future[bool]] = set()  # those in flight
         self._mine: set[str] = set()  # ids of the workflows in this process
         self._run: Callable[[str, int], Awaitable[None]] | None = None
 
@@ -105,8 +107,15 @@ class Engine:
     async def _one(self, task_id: str, run: int) -> bool:
         pause = 1.0
         while not self._stopping.is_set():
+            step = asyncio.ensure_future(self._advance(task_id, run))
+            self._steps.add(step)
+            step.add_done_callback(self._steps.discard)
             try:
-                return await self._advance(task_id, run)
+                return await step
+            except asyncio.CancelledError:
+                if not (self._stopping.is_set() and step.cancelled()):
+                    raise
+                break  # `drain` cut it off: the next process does the step again
             except Exception:
                 # To DBOS an error is the end of a workflow, and the task would be stranded.
                 log.exception("step.not_done", task=task_id, run=run, again_in_seconds=pause)
@@ -172,7 +181,12 @@ class Engine:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: self._held >= self._running)
         except TimeoutError:
-            log.warning("engine.stopped_mid_step", steps=self._running - self._held)
+            # Left to run, they would meet a process that is being taken apart, and call that a crash.
+            log.warning("engine.stopped_mid_step", steps=len(self._steps))
+            for step in list(self._steps):
+                step.cancel()
+            if self._steps:
+                await asyncio.wait(list(self._steps), timeout=CUT_OFF_SECONDS)
 
 
 async def close() -> None:

@@ -97,6 +97,16 @@ class Writer:
             line.waiting = asyncio.create_task(self._later(key, line), name=f"edit {key}")
             line.waiting.add_done_callback(_report)
 
+    async def settled(self, key: str) -> None:
+        """Return when nothing waits to be said in the place named `key`, and nothing is being said."""
+        while (line := self._lines.get(key)) is not None:
+            if line.waiting is not None:
+                await asyncio.wait([line.waiting])
+            else:
+                async with line.lock:
+                    pass
+            await asyncio.sleep(0)  # whoever spoke last leaves the place now
+
     async def _say(self, key: str, line: _Line) -> None:
         """Run the newest `send` of the line, one after another; on failure it is the caller's."""
         line.users += 1
@@ -143,6 +153,10 @@ class Writer:
                 await self._say(key, line)
             except JourneymanError as fault:
                 log.warning("edit.dropped", key=key, why=str(fault))
+            if line.send is None and line.waiting is not None:  # nothing is left for it to say
+                line.waiting.cancel()
+                line.waiting = None
+                self._leave(key, line)
 
     async def close(self) -> None:
         """Stop waiting; nothing more is sent."""

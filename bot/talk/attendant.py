@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 PATIENT_ATTEMPTS = 3  # GitHub may show a review some seconds after it tells of it
 MOST_COMMANDS = 5
+SEEN_SECONDS = 2.0
 
 
 class Attendant:
@@ -231,9 +232,10 @@ class Attendant:
             return False
         subject = Subject(**verbs.subject_of(request))
         try:
-            return await reactions.ensure_reaction(installation, request.repository, subject, SEEN)
-        except WorldFault as problem:  # what was asked for, a stop perhaps, must not wait for a reaction
-            log.warning("reaction.not_set", why=str(problem))
+            async with asyncio.timeout(SEEN_SECONDS):
+                return await reactions.ensure_reaction(installation, request.repository, subject, SEEN)
+        except (WorldFault, TimeoutError) as problem:  # a stop, perhaps: it must not wait for a reaction
+            log.warning("reaction.not_set", why=str(problem) or "GitHub makes us wait")
             return False
 
     async def _speaker(self, request: Request) -> Speaker:

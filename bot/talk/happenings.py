@@ -7,9 +7,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.engine.dispatch import Outcome
+from bot.talk import order
 from storage import events, repositories, requests, sessions, tasks, threads
 from storage.models import Request, Session
-from storage.words import Reason, RequestKind, TaskKind
+from storage.words import Reason, TaskKind
 
 # What no task survives, and the words for its person.
 _ENDS = {
@@ -26,7 +27,7 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
     assert request.repository_id is not None  # noqa: S101  # the attendant looked
     assert request.issue_number is not None  # noqa: S101
     await threads.heard(session, request.repository_id, request.issue_number)
-    if stale := await _overtaken(session, request):
+    if stale := await order.overtaken(session, request):
         return Outcome(stale)
     current = await sessions.find_open(session, request.repository_id, request.issue_number)
     if current is not None:
@@ -60,24 +61,6 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
     return Outcome(f"task {task.id}")
 
 
-async def _overtaken(session: AsyncSession, request: Request) -> str:
-    """Say why an event on the label is of no account: GitHub promises no order, and may tell one thing twice.
-
-    What counts is the issue's own clock. The same second is no reason unless it is the very same thing again.
-    """
-    ours = str(request.text.get("updated_at") or "")
-    others = await requests.earlier(session, request, (RequestKind.RUN, RequestKind.STOP))
-    told = [(str(other.text.get("updated_at") or ""), other.id, other.kind) for other in others]
-    if not ours or not told:
-        return ""
-    moment, _, kind = max(told)
-    if moment > ours:
-        return "ignored: something newer was heard of before it"
-    if moment == ours and kind is request.kind is RequestKind.RUN:
-        return "ignored: it was heard of before"
-    return ""
-
-
 _STOPS = {
     "issues.closed": "closed the issue",
     "issues.deleted": "deleted the issue",
@@ -87,7 +70,7 @@ _STOPS = {
 
 async def stopped(session: AsyncSession, request: Request) -> Outcome:
     """Stop what goes on for an issue whose label was taken away, or which is gone."""
-    if stale := await _overtaken(session, request):
+    if stale := await order.overtaken(session, request):
         return Outcome(stale)
     event, count = str(request.text.get("event")), 0
     if event == "issues.locked":  # GitHub lets no App speak there: whoever waits would hear nothing

@@ -6,7 +6,7 @@ from typing import Any
 from bot.claude import prices
 from bot.errors import Blocked
 from bot.github.reactions import UNCLEAR
-from bot.talk import errands
+from bot.talk import errands, order
 from bot.talk.commands import Command
 from bot.talk.thread import Said, Thread
 from storage import sessions, tasks
@@ -33,6 +33,8 @@ async def run(thread: Thread, command: Command) -> Said:
         return Said("already at work", say="already", facts=thread.facts())
     if refused := _refused_options(thread, command):
         return refused
+    if await order.overtaken(thread.session, thread.request):
+        return thread.unable("nothing_to_retry" if thread.history else "no_session")
     text = thread.request.text
     if thread.owner is not None and thread.owner.ended_at is None:
         await sessions.end(thread.session, thread.owner.id)
@@ -51,12 +53,17 @@ async def run(thread: Thread, command: Command) -> Said:
 async def stop(thread: Thread, command: Command) -> Said:
     """End what goes on; the conversation and the branch stay."""
     del command
-    if thread.owner is None or not thread.unfinished:
+    said_at = order.moment(thread.request)
+    # What was asked for after the stop, by GitHub's clock, is not what the stop is about.
+    meant = [
+        task for task in thread.unfinished if not said_at or str(task.trigger.get("at") or "") <= said_at
+    ]
+    if thread.owner is None or not meant:
         return thread.unable("nothing_to_stop")
-    await tasks.want_cancel(
-        thread.session, thread.owner.id, f"@{thread.speaker.login} asked for it by `/journeyman stop`"
-    )
-    return Said("stopping", refresh=thread.owner.id)
+    why = f"@{thread.speaker.login} asked for it by `/journeyman stop`"
+    for task in meant:
+        await tasks.want_cancel(thread.session, thread.owner.id, why, task_id=task.id)
+    return Said(order.STOPPED, refresh=thread.owner.id)
 
 
 async def pause(thread: Thread, command: Command) -> Said:

@@ -7,6 +7,8 @@ from bot.words import ingoing
 from storage.models import Task
 
 MOST_CHARACTERS = 20_000  # of one word, review or check
+MOST_INLINE = 90_000  # of all inline comments of a review
+ROOM_FOR_CODE = 1_000  # with less for each comment, the code beside it is left out
 
 
 def words(trigger: Mapping[str, Any], before: Task | None = None) -> list[str]:
@@ -36,13 +38,17 @@ def _review(review: Mapping[str, Any]) -> list[str]:
     if str(review.get("body") or "").strip():
         text = ingoing.wrap(str(review["body"]), source="review", author=author, limit=MOST_CHARACTERS)
         said.append(f"A person reviews the change ({review.get('state')}):\n{text}")
-    for comment in review.get("comments") or ():
-        place = f"{comment.get('path')}:{comment.get('line') or '?'}"
+    comments = list(review.get("comments") or ())
+    room = MOST_INLINE // max(1, len(comments))
+    for comment in comments:
+        place = f"{comment.get('path')}:{comment.get('line') or 'file'}"
         text = ingoing.wrap(
-            str(comment.get("body") or ""), source=f"review, {place}", author=author, limit=MOST_CHARACTERS
-        )
-        hunk = ingoing.wrap(str(comment.get("diff_hunk") or ""), source=f"diff at {place}", limit=4_000)
-        said.append(f"Inline comment, thread {comment['root']}:\n{text}\n{hunk}")
+            str(comment.get("body") or ""), source=f"review, {place}", author=author,
+            limit=min(MOST_CHARACTERS, room),
+        )  # fmt: skip
+        said.append(f"Inline comment, thread {comment['root']}:\n{text}")
+        if comment.get("diff_hunk") and room >= ROOM_FOR_CODE:
+            said.append(ingoing.wrap(str(comment["diff_hunk"]), source=f"diff at {place}", limit=room // 3))
     return said
 
 

@@ -80,6 +80,9 @@ class Lifecycle:
 
         Two runs of a task take turns here; in other processes it is the row that lets the latest write only.
         """
+        async with self._database.reading() as reading:
+            if (await tasks.get(reading, task_id)).runs != run:
+                return False  # a later run took over, and need not be waited for
         turn = self._turns.setdefault(task_id, asyncio.Lock())
         async with turn:
             goes_on = await self._advance(task_id, run)

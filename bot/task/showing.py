@@ -66,22 +66,13 @@ class Showing:
         """Say the task's end in the status comment and the log, each at its turn; returns when said."""
         if self._number is None:
             return
-        said = [asyncio.Event(), asyncio.Event()]
-
-        async def status_said() -> None:
-            await self._say_status()
-            said[0].set()
-
-        async def log_said() -> None:
-            await self._say_log()
-            said[1].set()
-
-        place = f"{self._repo}#{self._number}"
-        await self._installation.writer.edit(f"{place}:status:{self._work.session.id}", status_said)
-        await self._installation.writer.edit(f"{place}:log:{self._work.id}", log_said)
+        place, writer = f"{self._repo}#{self._number}", self._installation.writer
+        keys = (f"{place}:status:{self._work.session.id}", f"{place}:log:{self._work.id}")
+        await writer.edit(keys[0], self._say_status)
+        await writer.edit(keys[1], self._say_log)
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_EDIT_SECONDS):
-                await asyncio.gather(*(event.wait() for event in said))
+                await asyncio.gather(*(writer.settled(key) for key in keys))
 
     async def _say_status_freshly(self) -> None:
         await self._say_status(fresh=True)
