@@ -70,7 +70,8 @@ async def test_a_label_while_the_old_task_is_stopped_opens_a_new_session(either:
     """What is about to end absorbs nothing."""
     old = await either.at_work()
     await either.comment(1, "/journeyman stop")
-    outcome = await _label(either, "l30")
+    text = {"title": "T", "event": "issues.labeled", "updated_at": "2026-11-22T10:00:30Z"}
+    outcome = str((await either.ask("l30", RUN, text)).outcome)
     (new,) = await _wanted(either)
     assert (outcome, new.session_id != old.session_id) == (f"task {new.id}", True)
     async with either.database.reading() as reading:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.engine.dispatch import Outcome
 from bot.talk import order
 from storage import events, repositories, requests, sessions, tasks, threads
-from storage.models import Request, Session
+from storage.models import Request, Session, Task
 from storage.words import Reason, TaskKind
 
 # What no task survives, and the words for its person.
@@ -33,6 +33,7 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
     if current is not None:
         working = [one for one in await tasks.unfinished_of(session, current.id) if one.cancel_wanted is None]
         if working:
+            await _asked_again(session, request, working[0])
             return Outcome(f"absorbed by task {working[0].id}")
         await sessions.end(session, current.id)
     owner = await sessions.open_for(
@@ -59,6 +60,12 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
         requester=request.actor,
     )
     return Outcome(f"task {task.id}")
+
+
+async def _asked_again(session: AsyncSession, request: Request, task: Task) -> None:
+    """Note that the task was asked for once more, later: a stop from before that is not about it."""
+    if order.moment(request) > str(task.trigger.get("at") or ""):
+        await tasks.change(session, task.id, trigger={**task.trigger, "at": order.moment(request)})
 
 
 _STOPS = {

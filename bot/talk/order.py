@@ -23,6 +23,8 @@ async def overtaken(session: AsyncSession, request: Request) -> str:
     ]
     if request.kind is RequestKind.COMMENT:
         told = [one for one in told if one[2] is not RequestKind.RUN]
+    elif request.kind is RequestKind.STOP:  # two that want the same don't overtake each other
+        told = [one for one in told if one[2] is not RequestKind.COMMENT]
     if not ours or not told:
         return ""
     newest, _, kind = max(told)

@@ -8,6 +8,7 @@ from storage.models import Task
 
 MOST_CHARACTERS = 20_000  # of one word, review or check
 MOST_INLINE = 90_000  # of all inline comments of a review
+MOST_HUNK = 4_000
 ROOM_FOR_CODE = 1_000  # with less for each comment, the code beside it is left out
 
 
@@ -46,9 +47,10 @@ def _review(review: Mapping[str, Any]) -> list[str]:
             str(comment.get("body") or ""), source=f"review, {place}", author=author,
             limit=min(MOST_CHARACTERS, room),
         )  # fmt: skip
-        said.append(f"Inline comment, thread {comment['root']}:\n{text}")
         if comment.get("diff_hunk") and room >= ROOM_FOR_CODE:
-            said.append(ingoing.wrap(str(comment["diff_hunk"]), source=f"diff at {place}", limit=room // 3))
+            hunk = str(comment["diff_hunk"])
+            text += "\n" + ingoing.wrap(hunk, source=f"diff at {place}", limit=min(MOST_HUNK, room // 3))
+        said.append(f"Inline comment, thread {comment['root']}:\n{text}")
     return said
 
 
