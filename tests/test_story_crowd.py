@@ -3,8 +3,8 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
-from benchmarks import answer
 from demo.github.issue import Issue
 from tests import people, shop, story
 from tests.story import Story
@@ -19,16 +19,6 @@ WORDS = (
     "/journeyman status",
     "/journeyman",
 )
-
-
-async def test_comments_are_acknowledged_while_tasks_run(tmp_path: Path) -> None:
-    """With 20 tasks at work each of 30 comments gets its reaction; benchmarks/answer.py tells how soon."""
-    async with story.telling(tmp_path, [answer.REST], **answer.environment(20)) as told:
-        issues = await answer.crowd(told, 20)
-        waits = await answer.acknowledged(told, issues, 30, 10)
-        assert None not in waits
-        await people.idle(told)
-        people.sound(told)
 
 
 async def test_a_flood_of_comments_loses_none_and_keeps_the_limits(tmp_path: Path) -> None:
@@ -56,7 +46,8 @@ async def test_a_flood_of_comments_loses_none_and_keeps_the_limits(tmp_path: Pat
             return len(told.rows("SELECT 1 FROM requests WHERE kind = 'comment'")) == 500
 
         await told.until(kept, 30)
-        while time.monotonic() - began < 10:
+        written: list[Any] = []
+        while not written or time.monotonic() - began < 10:
             await asyncio.sleep(0.5)  # the time itself is the condition: a window of the limit goes by
             written = [
                 one

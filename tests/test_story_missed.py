@@ -24,8 +24,6 @@ async def _happens(told: Story, issues: dict[str, Issue], pulls: dict[str, Pull]
     told.world.faults.clock_offset = -120
     for name in ("labelled", "labelled-lost"):
         await told.world.label(issues[name], story.LABEL, "maria")
-    for name in ("stopped", "stopped-lost"):
-        await told.world.comment(issues[name], "maria", "/journeyman stop")
     for name in ("reviewed", "reviewed-lost"):
         remark = {"path": "shop.py", "line": 6, "body": "Why?"}
         await told.world.review(pulls[name], "maria", "REQUEST_CHANGES", "Say why.", (remark,))
@@ -38,10 +36,9 @@ async def _happens(told: Story, issues: dict[str, Issue], pulls: dict[str, Pull]
 
 
 async def test_whatever_was_missed_is_picked_up_once(tmp_path: Path) -> None:
-    """A label, a stop, a review and a pull request's end, each redelivered by GitHub or found by looking."""
+    """A label, a review and a pull request's end, each redelivered by GitHub or found by looking."""
     names = {
         "labelled": None, "labelled-lost": None,
-        "stopped": REST_TITLE, "stopped-lost": REST_TITLE,
         "reviewed": shop.TITLE, "reviewed-lost": shop.TITLE, "closed": shop.TITLE, "merged-lost": shop.TITLE,
     }  # fmt: skip
     async with story.telling(tmp_path, PLAYS) as told:
@@ -54,8 +51,6 @@ async def test_whatever_was_missed_is_picked_up_once(tmp_path: Path) -> None:
             if title == shop.TITLE:
                 await people.until(told, issues[name], "t.status = 'COMPLETED'")
                 (pulls[name],) = told.world.pulls[issues[name].repository.id].values()
-            elif title:
-                await people.until(told, issues[name], "t.steps = 1")
         await told.stop()
         await _happens(told, issues, pulls)
 
@@ -63,8 +58,6 @@ async def test_whatever_was_missed_is_picked_up_once(tmp_path: Path) -> None:
             await told.start()
             for name in ("labelled", "labelled-lost"):
                 await people.until(told, issues[name], "t.status = 'RUNNING'")
-            for name in ("stopped", "stopped-lost"):
-                await people.until(told, issues[name], "t.status = 'CANCELLED'")
             for name in ("reviewed", "reviewed-lost"):
                 await people.until(told, issues[name], "t.kind = 'follow_up' AND t.status = 'COMPLETED'")
             await people.until(told, issues["closed"], "s.pull_state = 'closed' AND s.ended_at IS NOT NULL")

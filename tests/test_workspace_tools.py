@@ -50,7 +50,7 @@ def test_tools_are_the_documented_ones() -> None:
     ]
     assert [tool["name"] for tool in TOOLS] == ["bash", "str_replace_based_edit_tool", "finish"]
     schema = TOOLS[2]["input_schema"]
-    assert list(schema["properties"]) == ["summary", "look_at", "open_questions"]
+    assert list(schema["properties"]) == ["summary", "look_at", "open_questions", "replies"]
     assert schema["required"] == ["summary"]
 
 
