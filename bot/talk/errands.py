@@ -6,15 +6,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.talk import order
 from bot.talk.thread import Thread
+from bot.task import asked
 from storage import events, sessions, tasks
 from storage.models import Request, Session, Task
 from storage.words import ENDED, TaskKind, TaskState
-
-# When it was said, by GitHub's clock.
-_MOMENTS = ("created_at", "submitted_at", "updated_at")
-# What a task keeps of the one before it in its session: the words that it was asked for with.
-KEPT = ("title", "body", "author", "updated_at")
 
 
 async def open_session(session: AsyncSession, request: Request, number: int) -> Session:
@@ -37,7 +34,6 @@ async def begin(
 ) -> Task:
     """Add a task to a session, in the name of whoever speaks; `options` are a command's, as it was typed."""
     request = thread.request
-    moment = next((request.text[key] for key in _MOMENTS if request.text.get(key)), None)
     is_first = all(task.request_id != request.id for task in thread.history)
     wished = Decimal((options or {}).get("budget") or thread.cap_usd)
     return await tasks.create(
@@ -49,7 +45,7 @@ async def begin(
             **trigger,
             "options": dict(options or {}),
             "thread": request.issue_number,
-            "at": moment,
+            "at": order.moment(request) or None,
         },
         budget_usd=min(wished, thread.cap_usd),
         request_id=request.id if is_first else None,
@@ -75,7 +71,7 @@ async def follow_up(
     assert thread.owner is not None  # noqa: S101  # the caller looked
     if thread.owner.ended_at is not None and not await _is_replaced(thread.session, thread.owner):
         await sessions.reopen(thread.session, thread.owner.id)
-    trigger = {**carried(thread.latest), "origin": origin, **what}
+    trigger = {**asked.carried(thread.latest), "origin": origin, **what}
     return await begin(thread, kind, thread.owner, trigger, options)
 
 
@@ -84,11 +80,6 @@ async def _is_replaced(session: AsyncSession, owner: Session) -> bool:
     if owner.repository_id is None or owner.issue_number is None:
         return False
     return await sessions.find_open(session, owner.repository_id, owner.issue_number) is not None
-
-
-def carried(last: Task | None) -> dict[str, Any]:
-    """Return what a session's next task takes over from its last: the issue as it was asked for."""
-    return {name: last.trigger[name] for name in KEPT if name in last.trigger} if last is not None else {}
 
 
 async def _join(session: AsyncSession, task: Task, what: Mapping[str, Any]) -> bool:

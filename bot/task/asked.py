@@ -12,6 +12,12 @@ MOST_HUNK = 4_000
 ROOM_FOR_CODE = 1_000  # with less for each comment, the code beside it is left out
 
 
+def carried(last: Task | None) -> dict[str, Any]:
+    """Return what a session's next task takes over from its last: the issue as it was asked for."""
+    kept = ("title", "body", "author", "updated_at")
+    return {name: last.trigger[name] for name in kept if name in last.trigger} if last is not None else {}
+
+
 def words(trigger: Mapping[str, Any], before: Task | None = None) -> list[str]:
     """Return everything that was asked for beyond the issue, each enclosed as data, oldest kind first."""
     said = [_before(before)] if before is not None else []

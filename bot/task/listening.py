@@ -69,15 +69,12 @@ async def leave_to_next(session: AsyncSession, task: Task, owner: Session) -> Ta
         kept = pending[0].facts.get("words") or []
         await tasks.set_facts(session, pending[0].id, words=[*kept, *words])
         return pending[0]
-    trigger: dict[str, Any] = {
-        key: row.trigger[key] for key in ("title", "body", "author", "updated_at") if key in row.trigger
-    }
     last = words[-1]
     subject = {"kind": "comment", "id": last["comment_id"]} if last.get("comment_id") else None
     return await tasks.create(
         session, owner, kind=TaskKind.FOLLOW_UP if owner.branch else TaskKind.IMPLEMENT,
         description=row.description,
-        trigger={**trigger, "origin": "guidance", "guidance": words, "subject": subject,
+        trigger={**asked.carried(row), "origin": "guidance", "guidance": words, "subject": subject,
                  "thread": row.trigger.get("thread")},
         budget_usd=row.budget_usd, requester_id=last.get("author_id"), requester=last["author"],
     )  # fmt: skip
