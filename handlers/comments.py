@@ -33,6 +33,7 @@ async def created(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> None
             "issue_author": issue.author,
             "state": issue.state,
             "created_at": payload.moment(comment, "created_at"),
+            "thread_updated_at": issue.updated_at,
             "via_app": payload.number_or_none(comment, "performed_via_github_app.id"),
         },
     )

@@ -192,3 +192,18 @@ async def test_the_newest_decides_on_both_databases(database: Database, tmp_path
         for twice in (None, _shuffle(1)):
             number = await _live(made, (3, 0, 1, 2), life, twice)
             assert await made.going_on(number) == 0, await made.told(number)
+
+
+async def test_a_clock_that_stands_still_hides_no_label(sqlite: Database, tmp_path: Path) -> None:
+    """Where an issue's `updated_at` never moves, a label after a `stop` counts: it was heard after it."""
+    life = ("labeled", "stop", "unlabeled", "labeled")
+    async with desk(sqlite, tmp_path) as made:
+        issue = await made.world.open_issue("acme/shop", "maria", "Totals are wrong", "Off.")
+        await made.world.comment(issue, "maria", "/journeyman stop")
+        async with attending(made) as dispatcher:
+            for minute, word in enumerate(life):
+                event, payload = _event(made.world, issue, word, minute)
+                payload["issue"]["updated_at"] = "2026-11-22T09:00:00Z"
+                assert await made.hook.post(payload, event, f"still-{minute}") == 202
+                await dispatcher.once()
+        assert await made.going_on(issue.number) == 1, await made.told(issue.number)

@@ -214,7 +214,7 @@ async def test_reviews_at_once_and_while_it_works(tmp_path: Path) -> None:
 
         threads = [await _review(told, pull, who, "Say more.") for who in ("maria", "noah")]
         # The issue gets another session, and the pull request of the first is reviewed all the same.
-        await told.world.comment(second, "maria", "/journeyman run")
+        await people.settled(told, await told.world.comment(second, "maria", "/journeyman run"))
         threads.append(await _review(told, old, "noah", "Say more here."))
         await people.until(told, first, "t.kind = 'follow_up' AND t.steps > 0")
         threads += [await _review(told, pull, who, "And more.") for who in ("noah", "maria")]

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from demo.claude.script import Play, Turn
-from tests import shop, story
+from tests import people, shop, story
 
 
 async def test_a_label_becomes_a_pull_request_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
@@ -74,6 +74,7 @@ async def test_people_are_answered_once_by_many_workers(tmp_path: Path, postgres
                 return all(len(each) == 1 and each != ["eyes"] for each in seen[3:])
 
             await told.until(answered, 60)
+            await people.idle(told)
             for issue in issues:
                 task = await told.ended(issue, 60)
                 assert task["status"] == "CANCELLED", told.tail()

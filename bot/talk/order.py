@@ -19,7 +19,7 @@ async def overtaken(session: AsyncSession, request: Request) -> str:
     told = [
         (moment(other), other.id, other.kind)
         for other in await requests.earlier(session, request, kinds)
-        if other.kind is not RequestKind.COMMENT or _stops(other)
+        if other.kind is not RequestKind.COMMENT or (_stops(other) and _is_on_the_labels_clock(other))
     ]
     if request.kind is RequestKind.COMMENT:
         told = [one for one in told if one[2] is not RequestKind.RUN]
@@ -39,6 +39,14 @@ def moment(request: Request) -> str:
     """Return when it was said or done, by GitHub's clock and in its form; empty when that is not told."""
     text = request.text
     return str(text.get("created_at") or text.get("submitted_at") or text.get("updated_at") or "")
+
+
+def _is_on_the_labels_clock(comment: Request) -> bool:
+    """Whether a comment's time may be held against a label's, which is the issue's `updated_at`.
+
+    On github.com every comment moves that; where one did not, labels seem older than they are.
+    """
+    return str(comment.text.get("thread_updated_at") or "") >= moment(comment)
 
 
 def _stops(request: Request) -> bool:
