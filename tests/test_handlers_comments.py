@@ -35,6 +35,7 @@ async def test_a_comment_is_passed_on_with_its_thread(hook: Hook) -> None:
         "issue_author": "ada",
         "state": "open",
         "created_at": "2026-11-22T10:00:00Z",
+        "thread_updated_at": "2026-11-22T10:00:00Z",
         "via_app": None,
     }
 

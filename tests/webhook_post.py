@@ -72,7 +72,7 @@ def commented(action: str = "created", **more: Any) -> dict[str, Any]:
     }
     return said(
         action=action,
-        issue=issue | {"state": "open"} | more.pop("issue", {}),
+        issue=issue | {"state": "open", "updated_at": "2026-11-22T10:00:00Z"} | more.pop("issue", {}),
         comment=comment | more.pop("comment", {}),
         **more,
     )
