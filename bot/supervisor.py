@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
-from bot import proxy, server
+from bot import proxy, server, stopping
 from bot.lock import Lock
 from bot.settings import Settings
 from bot.wake import Bell
@@ -30,7 +29,7 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until SIGTERM or SIGINT; raises AlreadyRunning when the data directory is taken."""
     # Private conversations and code lie here.
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stop = stop_signal()
+    stop = stopping.signalled()
     with Lock(settings.data_dir / "server.lock"):
         database = databases.connect(settings.database_url or databases.default_url(settings.data_dir))
         bell = Bell()
@@ -57,7 +56,7 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
 async def receive(settings: Settings) -> None:
     """Only receive, until SIGTERM or SIGINT; workers elsewhere find what was stored by their own scan."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    stop = stop_signal()
+    stop = stopping.signalled()
     async with contextlib.aclosing(databases.connect(settings.database_url or "")) as database:
         await schema.verify(database)
         async with (
@@ -117,17 +116,3 @@ async def _stop_worker(process: asyncio.subprocess.Process) -> None:
         log.warning("worker.killed", seconds=STOP_SECONDS)
         process.kill()
         await process.wait()
-
-
-def stop_signal() -> asyncio.Event:
-    """Return an event that SIGTERM or SIGINT sets."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-def vanish() -> None:
-    """End this process at once: its server is dead, and the next one must find the data directory free."""
-    os._exit(75)

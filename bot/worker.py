@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import structlog
 
-from bot import supervisor, wake
+from bot import stopping, wake
 from bot.claude.ask import Claude
 from bot.engine import durable
 from bot.engine.dispatch import Dispatcher
@@ -60,7 +60,7 @@ STEP_SECONDS = 20.0
 
 async def work(settings: Settings, wake_descriptor: int | None) -> None:
     """Work until SIGTERM or SIGINT, or until the server that started us is dead."""
-    stop = supervisor.stop_signal()
+    stop = stopping.signalled()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with Lock(settings.data_dir / "worker.lock", wait_seconds=HANDOVER_SECONDS):
         database = databases.connect(settings.database_url or databases.default_url(settings.data_dir))
@@ -68,7 +68,7 @@ async def work(settings: Settings, wake_descriptor: int | None) -> None:
             await schema.verify(database)
             async with working(settings, database) as dispatcher:
                 if wake_descriptor is not None:
-                    wake.listen(wake_descriptor, dispatcher.wake, supervisor.vanish)
+                    wake.listen(wake_descriptor, dispatcher.wake, stopping.vanish)
                 log.info("worker.started")
                 await stop.wait()
                 log.info("worker.stopping")
