@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot.claude import failures
-from bot.errors import Blocked, WorldFault
+from bot.errors import Blocked, Refused, WorldFault
 from bot.task import lifecycle as lifecycles
-from bot.task.lifecycle import Refused
 from bot.task.work import Phase, Work
 from storage import clock, sessions, tasks
 from storage.database import Database
@@ -30,11 +29,15 @@ def _raising(*problems: Exception) -> Do:
     return phase
 
 
+def _refused() -> Refused:
+    return Refused("ann", 12, key="run", needs="write", has="read")
+
+
 @pytest.mark.parametrize(
     ("problem", "reason", "words"),
     [
         (Blocked("install bubblewrap"), Reason.BLOCKED, "install bubblewrap"),
-        (Refused("write", "read"), Reason.REFUSED, "write role"),
+        (_refused(), Reason.REFUSED, "write role"),
         (failures.Rejected("your request is wrong"), Reason.ERROR, "your request is wrong"),
         (failures.PromptTooLong("too long"), Reason.ERROR, "too long"),
         (failures.Billing("no credit"), Reason.BLOCKED, "no credit"),
@@ -74,7 +77,7 @@ async def test_a_crash_is_tried_again_twice_and_then_ends_the_task_loudly(sqlite
 
 @pytest.mark.parametrize(
     "problem",
-    [KeyError("x"), Refused("write", "read"), Blocked("locked"), failures.Rejected("no")],
+    [KeyError("x"), _refused(), Blocked("locked"), failures.Rejected("no")],
     ids=lambda one: type(one).__name__,
 )
 async def test_an_ending_that_fails_is_an_ending_all_the_same(sqlite: Database, problem: Exception) -> None:
@@ -350,9 +353,9 @@ async def test_who_may_not_leaves_no_session_behind(sqlite: Database) -> None:
         task = await records.a_task(sqlite, owner)
         async with sqlite.transaction() as writing:
             await sessions.change(writing, owner.id, branch=branch)
-        ended = await Life(sqlite, admit=_raising(Refused("write", "read"))).run(task.id)
+        ended = await Life(sqlite, admit=_raising(_refused())).run(task.id)
         assert (ended.status, ended.reason) == (TaskState.FAILED, Reason.REFUSED)
-        assert ended.facts["refusal"] == {"needs": "write", "has": "read"}
+        assert ended.facts["refusal"] == _refused().facts
         async with sqlite.reading() as reading:
             goes_on = (await sessions.get(reading, owner.id)).ended_at is None
         assert goes_on is (branch is not None)

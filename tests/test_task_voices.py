@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from bot.errors import Refused
 from bot.github.permissions import Role
 from bot.github.reactions import Subject
 from bot.task import listening, voices
-from bot.task.lifecycle import Refused
 from bot.task.voices import Voice
 from bot.task.work import Work
 from storage import clock, requests, tasks
@@ -62,8 +62,55 @@ async def test_one_who_may_not_any_more_keeps_it_from_being_pushed(room: Room) -
     for login in ("ann", "bob", "cid", "dan"):
         room.permissions.roles = {login: Role.READ}
         await room.forge.source(work, "read")
-        with pytest.raises(Refused, match="needs the triage role; they have read"):
+        with pytest.raises(Refused, match=f"@{login} needs the triage role to guide .*, and has read"):
             await room.forge.source(work, "write")
+
+
+@pytest.mark.parametrize(
+    ("origin", "by", "guide", "words"),
+    [
+        ("label", MARIA, None, "maria needs **write** access to start work here"),
+        ("command", MARIA, None, "maria needs **write** access for `/journeyman run` here"),
+        ("retry", MARIA, None, "maria needs **write** access for `/journeyman retry` here"),
+        ("test", ANN, None, "ann needs **triage** access for `/journeyman test` here"),
+        ("review", ANN, None, "ann needs **triage** access to have a review followed here"),
+        ("guidance", ANN, None, "ann needs **triage** access to guide the work here"),
+        ("retry", MARIA, BOB, "bob needs **triage** access to guide the work here"),
+    ],
+)
+async def test_who_is_refused_at_the_start_hears_what_they_lack(
+    room: Room, origin: str, by: Voice, guide: Voice | None, words: str
+) -> None:
+    """The person whose role it is, what it is needed for, and the key that a maintainer can change."""
+    work = await _asked(room, origin, by=by, guidance=[_said(guide)] if guide else [])
+    refused = guide or by
+    room.permissions.roles[refused.login] = Role.NONE
+    await work.change(started_at=None, phase="admit")
+    with pytest.raises(Refused) as caught:
+        await room.forge.admit(work)
+    await work.note(refusal=caught.value.facts)
+    await work.fail(Reason.REFUSED, str(caught.value))
+    await room.phases.conclude(work)
+    (said,) = room.installation.said
+    assert words in said
+    assert f"`allow.{refused.key}`" in said
+
+
+async def test_a_role_that_is_gone_before_the_push_is_named_with_its_person(room: Room) -> None:
+    """Whoever asked for the work hears whose role it was and what helps, not that they may not start it."""
+    work = await _asked(room, "label", kind=TaskKind.IMPLEMENT, heard=[_said(BOB)])
+    await work.change(started_at=clock.now())
+    room.permissions.roles["bob"] = Role.NONE
+    with pytest.raises(Refused) as caught:
+        await room.forge.source(work, "write")
+    await work.note(refusal=caught.value.facts)
+    await work.fail(Reason.REFUSED, str(caught.value))
+    await room.phases.conclude(work)
+    (said,) = [one for one in room.installation.said if "journeyman:final " in one]
+    cause, _, advice = said.split("\n")[1:4]
+    assert "I stopped: @&#8203;bob needs the triage role to guide the work here, and has none." in cause
+    assert advice.startswith("A maintainer can give them that role, or change `allow.steer` in")
+    assert "Reword" not in said
 
 
 async def test_what_is_told_and_taken_in_is_looked_at(room: Room) -> None:

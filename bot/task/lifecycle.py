@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bot.claude import failures
-from bot.errors import JourneymanError, UserFault, WorldFault
+from bot.errors import JourneymanError, Refused, UserFault, WorldFault
 from bot.github import faults
 from bot.task import ending
 from bot.task.forge import Forge
@@ -39,15 +39,6 @@ ON_GITHUB = (faults.RateLimited, faults.Unavailable, faults.Uncertain)
 EXHAUSTED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 Step = Callable[[Work], Awaitable[None]]
-
-
-class Refused(JourneymanError):
-    """The person who asked may not; `needs` and `has` are the roles."""
-
-    def __init__(self, needs: str, has: str) -> None:
-        super().__init__(f"starting a task here needs the {needs} role; they have {has}")
-        self.needs = needs
-        self.has = has
 
 
 class TooLittle(WorldFault):
@@ -198,7 +189,7 @@ class Lifecycle:
             log.warning("conclusion.incomplete", why=str(problem))
             await self._close(work)
         elif isinstance(problem, Refused):
-            await work.note(refusal={"needs": problem.needs, "has": problem.has})
+            await work.note(refusal=problem.facts)
             await work.fail(Reason.REFUSED, str(problem))
         else:
             # What a person can mend blocks the task; the rest is ours, and says so.

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import structlog
 
-from bot.errors import Blocked, UserFault
+from bot.errors import Blocked, Refused, UserFault
 from bot.github import pulls, reactions, reads
 from bot.github.client import Installation
 from bot.github.permissions import Role
@@ -13,7 +13,6 @@ from bot.task import inline, listening, templates, voices
 from bot.task.configuration import Configuration
 from bot.task.forge import Admission, Comment, Source
 from bot.task.github_means import GitHubMeans
-from bot.task.lifecycle import Refused
 from bot.task.showing import Showing
 from bot.task.work import Work
 from bot.words import ingoing
@@ -110,7 +109,9 @@ class OnGitHub:
                 installation, work.session.repository, voice.login, user_id=voice.id, fresh=fresh
             )
             if role < needed:
-                raise Refused(needed.name.lower(), role.name.lower())
+                raise Refused(
+                    voice.login, voice.id, key=voice.key, needs=needed.name.lower(), has=role.name.lower()
+                )
 
     async def _follow(self, work: Work, repository: reads.Repository) -> None:
         """Go along with a rename; another repository under the old name is none of ours."""

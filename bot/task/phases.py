@@ -197,6 +197,8 @@ class Phases:
             if isinstance(problem, WorldFault) and not _in_vain(work):
                 raise  # the work is worth waiting for, and the last word could not be said now either
             log.warning("work.not_kept", why=str(problem))
+            if str(problem) == work.facts["outcome"]["why"]:
+                return ""  # that is why the task ends, and is said once
             return f"The work could not be kept: {problem}"
         return ""
 

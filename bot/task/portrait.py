@@ -107,6 +107,7 @@ class Portraitist:
             answered=bool(work.facts.get("answered")),
             pull_state=work.session.pull_state or "", queue_position=ahead,
             paused_by_login=task.pause_wanted or "", capped_by_day=bool(work.facts.get("day_is_spent")),
+            lacking=str((work.facts.get("refusal") or {}).get("key") or ""),
             day_budget_usd=self._settings.repository_daily_budget_usd, cap_usd=self._settings.task_budget_usd,
         )  # fmt: skip
 

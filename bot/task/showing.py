@@ -180,15 +180,16 @@ class Showing:
 
     async def refusal(self) -> None:
         """Say once per person and thread which role is needed; later attempts get a reaction alone."""
-        work = self._work
-        key = f"refusal-{work.session.repository_id}-{self._number}-{work.task.requester_id}"
-        if await self._ledger.find(key) is not None and key not in work.facts.get("said", ()):
+        work, refused = self._work, self._work.facts["refusal"]
+        op = f"refusal-{work.session.repository_id}-{self._number}-{refused['id']}"
+        if await self._ledger.find(op) is not None and op not in work.facts.get("said", ()):
             return
-        await work.note(said=[key])
+        await work.note(said=[op])
         body = final.not_allowed(
-            await self.facts(), login=work.task.requester or "", op=key, **work.facts["refusal"]
-        )
-        await self._comment("refusal", key, body)
+            await self.facts(), login=refused["login"], needs=refused["needs"], has=refused["has"], op=op,
+            key=refused["key"], what=_asked_for(work),
+        )  # fmt: skip
+        await self._comment("refusal", op, body)
 
     async def _comment(self, kind: str, op: str, body: str, *, number: int | None = None) -> None:
         thread, session = number or self._number, self._work.session
@@ -198,3 +199,12 @@ class Showing:
             self._installation, self._repo, session.repository_id, thread, kind=kind, session=session.id,
             op=op, body=body, task_id=self._work.id, since=session.created_at,
         )  # fmt: skip
+
+
+def _asked_for(work: Work) -> str:
+    """Return what the person who was refused wanted, as `final.needed` takes it."""
+    origin, refused = str(work.task.trigger.get("origin")), work.facts["refusal"]
+    if refused["key"] == "run":
+        return {"command": "run", "retry": "retry"}.get(origin, "label")
+    began = refused["id"] == work.task.requester_id
+    return origin if began and origin in {"review", "test"} else "guidance"

@@ -89,6 +89,7 @@ class TaskFacts:
     paused_by_login: str = ""  # the person who paused it
     capped_by_day: bool = False  # out of budget by the repository's cap of the day, not by the task's own
     day_budget_usd: Decimal | None = None  # that cap
+    lacking: str = ""  # REFUSED for a role: the key below `allow` that asks for it; `detail` names the person
     cap_usd: Decimal | None = None  # the most that one task may cost on this host
 
 

@@ -99,6 +99,9 @@ def needed(secrets: Redactor, *, login: str, needs: str, has: str, key: str, wha
 
 def cause(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None) -> str:
     """Return why a FAILED task failed, in a sentence, with its detail."""
+    detail = outgoing.phrase(task.detail, session.secrets, 400).rstrip(".")
+    if task.lacking and detail:
+        return f"{detail}."  # it names the person and the role
     text = _CAUSES[task.reason or Reason.ERROR].format(
         budget=phrases.usd(task.budget_usd),
         rounds=task.max_iterations,
@@ -109,7 +112,6 @@ def cause(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None
         text = f"this repository's daily budget{cap} is spent"
     failing = phrases.failing_of(tests) if task.reason in _WITH_TESTS else ""
     text += f", with {failing}." if failing else "."
-    detail = outgoing.phrase(task.detail, session.secrets, 400).rstrip(".")
     return f"{text} {detail[0].upper()}{detail[1:]}." if detail else text
 
 
@@ -156,6 +158,9 @@ def _next(session: SessionFacts, task: TaskFacts) -> str:
     """Return the one step that is most likely to help, with a command to copy."""
     reason = task.reason or Reason.ERROR
     retry = f"`/journeyman retry{' from=code' if task.pushed else ''}`"
+    if task.lacking:
+        change = f"change `allow.{task.lacking}` in `.github/journeyman.yml`"
+        return f"A maintainer can give them that role, or {change}. Then continue with {retry}."
     if reason in _TELL:
         how = f"Mention `@{session.slug}` with" if session.slug else "Say here"
         return f"{how} {_TELL[reason]}, or try again with {retry}."
