@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -178,7 +179,7 @@ async def telling(root: Path, plays: Sequence[Play], **environment: str) -> Asyn
         _keep_environments(root)
     finally:
         if story.process is not None:
-            # A graceful end has tests of its own; here it would only take time, the worker ends with its server.
+            # A graceful end has tests of its own, and takes time; the worker ends with its server.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(story.process.pid, signal.SIGKILL)
             await story.process.wait()
@@ -213,22 +214,33 @@ def _environment(
     )
 
 
-_KEPT: list[Path] = []  # the environments that a story of this process made, for the next ones
+@functools.cache
+def _kept_environments() -> Path:
+    """Return the folder of what set-up made in the stories of this process, for the next ones."""
+    folder = Path(tempfile.mkdtemp(prefix="journeyman-environments-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _keep_environments(root: Path) -> None:
     """Keep what set-up made: it is the same for every story of the same repository, and takes long."""
-    made = root / "data" / "environments"
-    if not _KEPT and made.is_dir():
-        folder = Path(tempfile.mkdtemp(prefix="journeyman-environments-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _KEPT.append(Path(shutil.copytree(made, folder / "environments", symlinks=True)))
+    _link_tree(root / "data" / "environments", _kept_environments())
 
 
 def _lend_environments(root: Path) -> None:
-    if _KEPT:
-        (root / "data").mkdir(mode=0o700)
-        shutil.copytree(_KEPT[0], root / "data" / "environments", symlinks=True)
+    (root / "data").mkdir(mode=0o700)
+    _link_tree(_kept_environments(), root / "data" / "environments")
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """Let the target have the environments too; nothing ever writes into one that is made."""
+    for made in source.glob("*/environment.json"):
+        if not (target / made.parent.name).exists():
+            shutil.copytree(made.parent, target / made.parent.name, symlinks=True, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    os.link(source, target, follow_symlinks=False)
 
 
 def free_port() -> int:

@@ -1,36 +1,33 @@
 """Only what is proven becomes a pull request; everything else ends with its reason and the work kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
+from tests import people, shop, story
 
-from demo.claude.script import Play
-from tests import shop, story
+WRONG = {
+    "tests_failed": shop.NOT_FIXING,
+    "regressed": shop.BREAKING,
+    "tampered": shop.TAMPERING,
+    "no_changes": shop.IDLE,
+}
 
 
-@pytest.mark.parametrize(
-    ("play", "reason"),
-    [
-        pytest.param(shop.NOT_FIXING, "tests_failed", id="a fix that does not fix"),
-        pytest.param(shop.BREAKING, "regressed", id="a fix that breaks something else"),
-        pytest.param(shop.TAMPERING, "tampered", id="a fix that edits the failing test away"),
-        pytest.param(shop.IDLE, "no_changes", id="no change at all"),
-    ],
-)
-async def test_what_is_not_proven_ends_without_a_pull_request(
-    tmp_path: Path, play: Play, reason: str
-) -> None:
-    """The task fails with the reason that fits, says so once, and keeps what exists on the branch."""
-    async with story.telling(tmp_path, [play]) as told:
-        repo = await told.world.seed_repository("acme/shop", shop.FILES)
-        issue = await story.labelled(told, repo, shop.TITLE, shop.BODY)
-        task = await told.ended(issue)
-
-        assert (task["status"], task["reason"]) == ("FAILED", reason), told.tail()
-        assert told.world.pulls[repo.id] == {}
-        assert len(told.comments(issue, "final")) == 1
-        branches = [name for name in await told.branches(repo) if name != "main"]
-        assert len(branches) == (0 if reason == "no_changes" else 1)
+async def test_what_is_not_proven_ends_without_a_pull_request(tmp_path: Path) -> None:
+    """Each task fails with the reason that fits, says so once, and keeps what exists on the branch."""
+    plays = [replace(play, match=f"{shop.TITLE}: {reason}") for reason, play in WRONG.items()]
+    async with story.telling(tmp_path, plays) as told:
+        issues = {
+            reason: await people.asks(told, f"acme/{reason}", title=f"{shop.TITLE}: {reason}")
+            for reason in WRONG
+        }
+        for reason, issue in issues.items():
+            task = await people.until(told, issue, "t.finished_at IS NOT NULL", 120)
+            assert (task["status"], task["reason"]) == ("FAILED", reason), told.tail()
+            assert told.world.pulls[issue.repository.id] == {}
+            assert len(told.comments(issue, "final")) == 1
+            branches = [name for name in await told.branches(issue.repository) if name != "main"]
+            assert len(branches) == (0 if reason == "no_changes" else 1)
 
 
 async def test_evidence_of_a_failed_proof_leads_to_a_better_change(tmp_path: Path) -> None:

@@ -226,8 +226,10 @@ async def test_every_command_while_it_tests_and_after_the_pull_request(tmp_path:
         await told.world.merge(pulls[0], "maria")
         await told.world.close_issue(pulls[1].issue, "maria")
         await told.world.delivered()
-        wrong += await _over(told, issues[0], pulls[0], "merged")
-        wrong += await _over(told, issues[1], pulls[1], "closed")
+        for found in await asyncio.gather(
+            _over(told, issues[0], pulls[0], "merged"), _over(told, issues[1], pulls[1], "closed")
+        ):
+            wrong += found
         await people.idle(told)
         people.sound(told)
         assert wrong == []
