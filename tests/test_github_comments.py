@@ -141,6 +141,15 @@ async def test_crash_after_the_post_is_healed_by_marker_and_author(thread: Threa
     assert thread.stub.asked("POST", _LIST) == []
 
 
+@pytest.mark.parametrize("body", [f"Our log repeats\n```\n{MARKER}\n```", f"words\n{MARKER}"])
+async def test_own_comment_that_quotes_the_marker_is_another_one(thread: Thread, body: str) -> None:
+    """The log repeats what people write, markers included: such a page is never adopted for the last word."""
+    page = thread.write(body, BOT, APP_ID)
+    made = await thread.ensure()
+    assert made != page["id"]
+    assert thread.ours() == [body, BODY]
+
+
 async def test_crash_just_after_the_post_is_healed_though_github_is_late(thread: Thread) -> None:
     """Restarted within seconds, we look until GitHub shows what was posted before the crash (case 16)."""
     thread.late = 5.0
@@ -241,7 +250,7 @@ async def test_locked_conversation_blocks(thread: Thread) -> None:
         await thread.ensure()
 
 
-@pytest.mark.parametrize("body", ["x" * publish.MOST_BYTES + MARKER, "no marker"])
+@pytest.mark.parametrize("body", ["x" * publish.MOST_BYTES + MARKER, "no marker", f"below\n{MARKER}"])
 async def test_unfit_body_is_our_fault(thread: Thread, body: str) -> None:
     """A body too long or without its marker never reaches GitHub (case 38)."""
     with pytest.raises(ValueError, match=r"bytes|marker"):

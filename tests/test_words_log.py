@@ -123,7 +123,8 @@ def test_the_whole_conversation_is_posted_in_bounded_pages() -> None:
 
     assert all(len(page) <= log.PAGE for page in pages)
     assert [
-        markers.has_marker(page, "log", SESSION.id, f"log-t1-{n}") for n, page in enumerate(pages, 1)
+        markers.begins(page, markers.marker("log", SESSION.id, f"log-t1-{n}"))
+        for n, page in enumerate(pages, 1)
     ] == [True] * len(pages)
     whole = "\n".join(pages)
     assert re.findall(r"(?m)^turn (\d+)$", whole) == [str(number) for number in range(120)]

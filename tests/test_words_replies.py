@@ -65,7 +65,7 @@ def test_several_outcomes_are_one_comment() -> None:
     body = replies.reply("re-7", "s1", parts, SECRETS, left_out=1)
 
     assert body == SEVERAL
-    assert markers.has_marker(body, "reply", "s1", "re-7")
+    assert markers.begins(body, markers.marker("reply", "s1", "re-7"))
 
 
 def test_help_is_this_table() -> None:

@@ -115,7 +115,7 @@ def test_every_reason_gives_a_comment_of_ours(reason: Reason) -> None:
 
     body = status.comment(SESSION, task)
 
-    assert markers.has_marker(body, "status", SESSION.id)
+    assert markers.begins(body, markers.marker("status", SESSION.id, f"st-{SESSION.id}"))
     assert "The disk is full." in body
 
 

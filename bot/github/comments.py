@@ -8,6 +8,7 @@ import structlog
 from bot.github import client, faults, publish
 from bot.github.client import Installation
 from bot.github.publish import Ledger, Order
+from bot.words import markers
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ async def ensure_comment(
 ) -> int | None:
     """Make the one comment named `key` say `body` and return its id.
 
-    `marker` is the hidden line by which a lost comment is found again, together with its author; `since`, the
+    `marker` is the hidden first line by which a lost comment is found again, with its author; `since`, the
     start of the task, bounds that search. A comment that a person deleted is replaced once; a second deletion
     is respected and None returned. Raises WorldFault (nothing was made on a failed read) or Blocked.
     """
@@ -82,7 +83,7 @@ class _Place:
         )
 
     async def look(self) -> int | None:
-        """Return the id of our first comment that carries the marker; a quoted marker does not count."""
+        """Return the id of our first comment that begins with the marker; a quoted one does not count."""
         me = await self.installation.identity()
         pages = self.installation.getiter(
             _COMMENTS + "{?per_page,since}", **self._where, number=self._number, per_page=100, **self._since
@@ -90,7 +91,7 @@ class _Place:
         async for comment in pages:
             if comment["id"] == self.ignored:
                 continue
-            if self._marker in (comment.get("body") or "") and me.made(comment):
+            if markers.begins(comment.get("body"), self._marker) and me.made(comment):
                 return int(comment["id"])
         return None
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from bot.github import faults
+from bot.words import markers
 
 log = structlog.get_logger(__name__)
 
@@ -116,14 +117,13 @@ async def settled(
     return found
 
 
-def fitting(body: str, *markers: str) -> str:
-    """Return the body if GitHub will take it; raises ValueError for one too long or without its marker."""
+def fitting(body: str, marker: str = "") -> str:
+    """Return the body if GitHub will take it; ValueError if too long or not beginning with its marker."""
     size = len(body.encode())
     if size > MOST_BYTES:
         raise ValueError(f"a body of {size} bytes was not cut to {MOST_BYTES}")
-    for marker in markers:
-        if marker not in body:
-            raise ValueError(f"the body lacks its marker {marker}")
+    if marker and not markers.begins(body, marker):
+        raise ValueError(f"the body does not begin with its marker {marker}")
     return body
 
 

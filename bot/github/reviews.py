@@ -7,6 +7,7 @@ from typing import Any
 from bot.github import client, faults, publish
 from bot.github.client import Installation
 from bot.github.publish import Ledger, Order
+from bot.words import markers
 
 _REVIEW = "/repos/{owner}/{repo}/pulls/{number}/reviews/{id}"
 _THREADS = "/repos/{owner}/{repo}/pulls/{number}/comments"
@@ -72,7 +73,7 @@ async def ensure_reply(
     async def look() -> int | None:
         me = await installation.identity()
         async for comment in installation.getiter(_THREADS + "{?per_page}", **where, per_page=100):
-            if marker in (comment.get("body") or "") and me.made(comment):
+            if markers.begins(comment.get("body"), marker) and me.made(comment):
                 return int(comment["id"])
         return None
 

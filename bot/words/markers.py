@@ -8,17 +8,15 @@ _SAFE = re.compile(r"[^A-Za-z0-9_.:-]")
 def marker(kind: str, session: str, op: str) -> str:
     """Return the hidden line by which a comment is found again after a crash, for one of *kind* and key *op*.
 
-    People can write it too: it counts only when the author is our App.
+    It is the first line of a comment and the last of a pull request's text. People can write it too: it
+    counts only where we would have put it, and when the author is our App.
     """
     return f"<!-- journeyman:{_word(kind)} v1 s={_word(session)} op={_word(op)} -->"
 
 
-def has_marker(body: str | None, kind: str, session: str, op: str | None = None) -> bool:
-    """Tell whether the first or the last line of *body* is exactly our marker; any *op* will do when None."""
-    lines = (body or "").lstrip("\ufeff").replace("\r\n", "\n").strip("\n").split("\n")
-    any_op = r"[A-Za-z0-9_.:-]+" if op is None else re.escape(_word(op))
-    pattern = rf"<!-- journeyman:{re.escape(_word(kind))} v1 s={re.escape(_word(session))} op={any_op} -->"
-    return any(re.fullmatch(pattern, one.strip()) for one in (lines[0], lines[-1]))
+def begins(body: str | None, mark: str) -> bool:
+    """Tell whether the first line of *body* is exactly the marker; one further down is a quoted one."""
+    return (body or "").lstrip("\ufeff\r\n").partition("\n")[0].strip() == mark
 
 
 def _word(text: str) -> str:
