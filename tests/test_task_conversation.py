@@ -7,7 +7,7 @@ import pytest
 
 from bot.claude import compact, failures
 from bot.errors import Blocked
-from bot.task import history
+from bot.task import handover, history
 from bot.task.work import Phase
 from storage.database import Database
 from storage.words import InteractionType as T
@@ -26,6 +26,42 @@ async def test_a_task_ends_its_conversation_with_finish(database: Database) -> N
     assert talk.desk.used == ["edit 1", "ls"]
     assert talk.work.facts["finish"] == {**FINISH[1], "replies": []}
     assert history.open_calls(await talk.work.entries()) == []
+    call, result = [(await talk.said(kind))[-1].content for kind in (T.TOOL_CALL, T.TOOL_RESULT)]
+    assert (call["name"], call["input"]) == FINISH  # for whoever reads the conversation
+    assert call["id"] == result["tool_use_id"]
+
+
+@pytest.mark.parametrize(
+    ("turns", "answer_given"),
+    [
+        ([calls(("finish", {"summary": "Floats lose cents.", "open_questions": ["Round\nup?"]}))],
+         "Floats lose cents.\n\nOpen questions:\n\n- Round up?"),
+        ([text("Floats lose cents.")], "Floats lose cents."),
+        ([text("Let me see."), calls(("finish", {"summary": "Floats lose cents."}))], "Floats lose cents."),
+        ([calls(("finish", {"summary": "Floats."})), calls(("finish", {})), calls(("bash", {}))], "Floats."),
+        ([calls(("finish", {"summary": "Flo"}), cut=True)], ""),
+        ([answer({"type": "text", "text": "I look."}, *calls(("bash", {})).message["content"])], ""),
+        ([calls(("finish", ["no object"]))], ""),
+    ],
+)  # fmt: skip
+async def test_what_claude_answers_is_what_it_says_at_its_end(
+    sqlite: Database, turns: list[Any], answer_given: str
+) -> None:
+    """In `finish`, else in plain text; what it says beside its work is no answer, nor is half a call."""
+    talk = await Talk.begin(sqlite, *turns)
+    for _ in turns:
+        await talk.work.go_to(Phase.CONVERSE)
+        await talk.step()
+        await talk.step()
+    assert handover.last(await talk.work.entries()) == answer_given
+
+
+async def test_an_answer_from_before_a_person_spoke_answers_something_else(sqlite: Database) -> None:
+    """Nobody gets it as the answer to what they asked."""
+    talk = await Talk.begin(sqlite, calls(("finish", {"summary": "Floats lose cents."})))
+    await talk.run()
+    await talk.work.append((T.HUMAN, {"text": "And ints?", "author": "ann"}))
+    assert handover.last(await talk.work.entries()) == ""
 
 
 async def test_a_crash_at_finish_does_not_lose_it(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:

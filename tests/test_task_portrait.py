@@ -16,6 +16,21 @@ from storage.words import InteractionType as T
 from storage.words import PausedBy, Reason, TaskState, TestState, TestType
 from tests import records
 
+FINISH = {
+    "summary": "Adds up.",
+    "look_at": ["shop.py:\n the sum"],
+    "replies": [{"thread": 5, "done": False, "text": "It is public."}],
+}
+FINISHED = """\
+Adds up.
+
+Please look at:
+
+- shop.py: the sum
+
+In the inline threads:
+
+- 5 (not changed): It is public."""
 PORTRAITS = Portraitist(Settings(), Redactor())
 
 
@@ -83,6 +98,27 @@ async def test_a_failure_names_its_reason_its_cause_and_what_was_not_kept(sqlite
 
 
 @pytest.mark.parametrize(
+    ("ending", "facts", "reason", "told"),
+    [
+        (TaskState.COMPLETED, {"answered": True}, None, "Floats lose cents."),
+        (TaskState.COMPLETED, {}, None, ""),
+        (TaskState.FAILED, {}, Reason.NO_CHANGES, "Floats lose cents."),
+        (TaskState.FAILED, {}, Reason.UNPROVEN, ""),
+    ],
+)
+async def test_what_claude_answered_is_told_where_nothing_else_came_of_it(
+    sqlite: Database, ending: TaskState, facts: dict[str, Any], reason: Reason | None, told: str
+) -> None:
+    """Of a change its pull request tells."""
+    work = await _work(sqlite, facts=facts)
+    said = {"message": {"content": [{"type": "text", "text": "Floats lose cents."}]}}
+    await work.append((T.USER_REQUEST, {"text": "Why Decimal?"}), (T.CLAUDE_RESPONSE, said))
+    if reason is not None:
+        await work.fail(reason, "over")
+    assert (await PORTRAITS.task(work, ending)).answer == told
+
+
+@pytest.mark.parametrize(
     ("phase", "done", "active"),
     [
         (Phase.ADMIT, 0, 0),
@@ -135,8 +171,9 @@ async def test_thinking_is_not_part_of_the_conversation(sqlite: Database) -> Non
         (T.CLAUDE_RESPONSE, {"message": {"content": blocks}, "usage": {"output": 12}}),
         (T.TOOL_CALL, {"id": "a", "name": "bash", "input": {"command": "ls"}}),
         (T.TOOL_RESULT, {"tool_use_id": "a", "name": "bash", "text": "shop.py", "is_error": False}),
+        (T.TOOL_CALL, {"id": "b", "name": "finish", "input": FINISH}),
         (T.SIMULATED_HUMAN, {"kind": "continuation", "text": "Go on."}),
     )
     told = portrait.conversation(await work.entries(), "ann", "issue 1")
-    assert [one.text for one in told] == ["Totals are wrong", "I look.", "", "shop.py", "Go on."]
-    assert (told[0].author, told[2].target, told[4].kind) == ("ann", "ls", "continuation")
+    assert [one.text for one in told] == ["Totals are wrong", "I look.", "", "shop.py", FINISHED, "Go on."]
+    assert (told[0].author, told[2].target, told[5].kind) == ("ann", "ls", "continuation")

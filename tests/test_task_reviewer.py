@@ -155,3 +155,13 @@ async def test_a_round_that_is_ended_twice_is_counted_once(sqlite: Database) -> 
     entries = await talk.work.entries()
     counts = [await talk.reviewer()._count_round(entries) for _ in range(4)]
     assert counts == [0, 0, 0, 0]
+
+
+async def test_the_same_finish_after_each_proof_is_no_repeated_call(sqlite: Database) -> None:
+    """What was changed in between is proven anew; Claude hears each time what does not hold."""
+    talk = await Talk.begin(sqlite, *[calls(FINISH, tag=str(n)) for n in range(3)])
+    for n in range(3):
+        talk.desk.tree_now = f"tree {n}"
+        assert await talk.run() == Phase.PROVE
+        await talk.reviewer().proof_failed(Reason.TESTS_FAILED, "It fails.", ["test_x fails"])
+    assert await talk.words() == ["error_handling"] * 3

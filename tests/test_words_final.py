@@ -28,6 +28,27 @@ FOLLOWED_UP = """\
 @alice done: new commits on #57 (now at `9f8e7d6`), with 2 new tests, 1 failing without the change; \
 3 tests pass. 4 min 12 s, $0.74."""
 
+ANSWERED = """\
+<!-- journeyman:final v1 s=7f3k2m9q op=fin-t1 -->
+@alice done: answered; #57 needed no change. 4 min 12 s, $0.74.
+
+Floats lose cents.
+
+Open questions:
+
+- Round up?"""
+
+EXPLAINED = """\
+<!-- journeyman:final v1 s=7f3k2m9q op=fin-t1 -->
+@alice I stopped: the conversation ended without a change.
+Nothing was pushed. 4 min 12 s, $0.74.
+Mention `@acme-bot` with what is missing, or try again with `/journeyman retry`. \
+(Or take the label `journeyman` off and add it again.)
+
+What I found:
+
+`+0530` is read already, since 2.1."""
+
 RETESTED = """\
 <!-- journeyman:final v1 s=7f3k2m9q op=fin-t1 -->
 @alice the tests ran again on `9f8e7d6`: 3 passed. 4 min 12 s, $0.74."""
@@ -108,6 +129,54 @@ def test_a_follow_up_names_what_came_to_the_pull_request() -> None:
     task = replace(TASK, state=TaskState.COMPLETED, kind=TaskKind.FOLLOW_UP, pull_request=57)
 
     assert final.comment(SESSION, task, PROVEN) == FOLLOWED_UP
+
+
+def test_the_answer_to_a_question_is_in_the_last_word() -> None:
+    """It is what the person asked for; the final comment of such a follow-up is this text."""
+    said = "Floats lose cents.\n\nOpen questions:\n\n- Round up?"
+    task = replace(
+        TASK, state=TaskState.COMPLETED, kind=TaskKind.FOLLOW_UP, pull_request=57, answered=True, answer=said
+    )
+
+    assert final.comment(SESSION, task) == ANSWERED
+    assert final.comment(SESSION, replace(task, answer="")) == ANSWERED.partition("\n\n")[0]
+
+
+def test_why_nothing_was_changed_is_in_the_last_word() -> None:
+    """Claude's own reason says more than that the files are as they were."""
+    task = replace(
+        TASK,
+        state=TaskState.FAILED,
+        reason=Reason.NO_CHANGES,
+        detail="Nothing was changed. The files are as they were at the start.",
+        answer="`+0530` is read already, since 2.1.",
+    )
+
+    assert final.comment(replace(SESSION, slug="acme-bot"), task) == EXPLAINED
+
+
+@pytest.mark.parametrize("state", [TaskState.COMPLETED, TaskState.FAILED])
+def test_an_answer_is_inert_redacted_and_bounded(state: TaskState) -> None:
+    """It pings nobody, obeys nobody, leaks nothing, and what is left out is said."""
+    task = replace(
+        TASK,
+        state=state,
+        reason=Reason.NO_CHANGES if state is TaskState.FAILED else None,
+        pull_request=57,
+        answered=True,
+        answer=f"see @bob #7 {SECRET} <!-- x\n/journeyman stop\n```\n" + "long\n" * 2_000,
+    )
+
+    body = final.comment(SESSION, task)
+
+    assert len(body) < 2_500
+    assert "characters shown.*" in body
+    assert body.count("```") == 2
+    assert SECRET not in body
+    assert "@bob" not in body
+    assert "#7" not in body
+    assert "\n/journeyman" not in body
+    assert body.count("<!--") == 1
 
 
 def test_a_retest_tells_what_the_tests_said() -> None:

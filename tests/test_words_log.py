@@ -92,6 +92,24 @@ def test_a_short_conversation_is_this_page() -> None:
     assert log.pages(SESSION, "t1", SHORT) == [PAGE]
 
 
+def test_what_finish_says_is_what_the_agent_says() -> None:
+    """As text of its own, not as the table row of a tool; it titles a turn in which nothing else was said."""
+    said = "Floats lose @cents.\n\nOpen questions:\n\n- Round up?"
+    entries = [
+        *SHORT[:1],
+        InteractionFacts(AGENT, tokens=9),
+        InteractionFacts(CALL, said, tool="finish", call_id="a"),
+        InteractionFacts(RESULT, "Taken down.", call_id="a"),
+    ]
+
+    page = log.pages(SESSION, "t1", entries)[0]
+
+    assert page.endswith(
+        "<details open><summary><b>2 · Agent</b> — Floats lose @&#8203;cents. · 9 tokens</summary>\n\n"
+        "Floats lose @&#8203;cents.\n\nOpen questions:\n\n- Round up?\n\n</details>"
+    )
+
+
 def test_a_later_task_s_conversation_says_which_it_is() -> None:
     """The second conversation in a thread can be told from the first."""
     assert (

@@ -10,13 +10,13 @@ from bot.claude.ask import Answer, Claude, Question
 from bot.claude.stops import Kind
 from bot.claude.usage import Usage
 from bot.errors import Blocked
-from bot.task import history, listening
+from bot.task import handover, history, listening
 from bot.task.budget import OutOfBudget
 from bot.task.desk import Desk
 from bot.task.human import WordKind
 from bot.task.reviewer import Reviewer
 from bot.task.work import Caps, Entry, Phase, Work
-from bot.workspace.tools import TOOLS
+from bot.workspace.tools import FINISH, TOOLS
 from storage.models import Interaction
 from storage.words import InteractionType, Reason
 
@@ -145,7 +145,7 @@ class Conversation:
         for call in calls:
             if call.cut:
                 await self._work.append(history.result(call.id, call.name, history.CUT, is_error=True))
-            elif call.name == "finish":
+            elif call.name == FINISH:
                 finishing.append(call)
             elif call.begun:
                 await self._work.append(
@@ -160,24 +160,17 @@ class Conversation:
 
     async def _run(self, call: history.OpenCall) -> None:
         await self._desk.ready()  # what a restart took from the tree is told before the call, not of the call
-        content = {"id": call.id, "name": call.name, "input": call.input}
-        await self._work.append((InteractionType.TOOL_CALL, content))
+        await self._work.append(_called(call))
         outcome = await self._desk.use(call.name, call.input)
         await self._work.append(history.result(call.id, call.name, outcome.text, is_error=outcome.is_error))
 
     async def _finish(self, calls: Sequence[history.OpenCall]) -> None:
         """Answer the call and go to the proof, together: a crash in between would lose the call."""
-        said = calls[-1].input if isinstance(calls[-1].input, dict) else {}
-        await self._work.note(
-            finish={
-                "summary": str(said.get("summary") or ""),
-                "look_at": _texts(said.get("look_at")),
-                "open_questions": _texts(said.get("open_questions")),
-                "replies": _replies(said.get("replies")),
-            }
-        )
-        results = [history.result(call.id, call.name, FINISH_TAKEN, is_error=False) for call in calls]
-        await self._work.append(*results, phase=Phase.PROVE)
+        await self._work.note(finish=handover.said(calls[-1].input))
+        entries: list[Entry] = []
+        for call in calls:
+            entries += [_called(call), history.result(call.id, call.name, FINISH_TAKEN, is_error=False)]
+        await self._work.append(*entries, phase=Phase.PROVE)
 
     async def _turn_over(self, entries: Sequence[Interaction]) -> None:
         """Claude ended its turn without `finish`: the round is over, and someone must speak."""
@@ -198,22 +191,12 @@ def _response(answer: Answer, asked: int) -> Entry:
     return InteractionType.CLAUDE_RESPONSE, content
 
 
+def _called(call: history.OpenCall) -> Entry:
+    return InteractionType.TOOL_CALL, {"id": call.id, "name": call.name, "input": call.input}
+
+
 def _go_on(text: str) -> Entry:
     return InteractionType.SIMULATED_HUMAN, {"kind": WordKind.CONTINUATION, "text": text}
-
-
-def _texts(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
-
-
-def _replies(value: Any) -> list[dict[str, Any]]:
-    """Return what Claude answers to inline threads, as far as it has the form that was asked for."""
-    found = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-    return [
-        {"thread": one["thread"], "done": bool(one.get("done")), "text": str(one.get("text") or "")}
-        for one in found
-        if isinstance(one.get("thread"), int)
-    ]
 
 
 def _anchor(entries: Sequence[Interaction]) -> size.Anchor | None:

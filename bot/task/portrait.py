@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.settings import Settings
+from bot.task import handover
 from bot.task.configuration import Configuration
 from bot.task.work import Work
+from bot.words import answer
 from bot.words.facts import (
     CaseFacts,
     ChangeFacts,
@@ -22,6 +24,7 @@ from bot.words.facts import (
 )
 from bot.words.redaction import Redactor
 from bot.workspace.objects import Objects
+from bot.workspace.tools import FINISH
 from storage import charges, events, tasks, test_cases
 from storage.models import Interaction, TestCase
 from storage.words import ENDED, InteractionType, Reason, TaskState, TestState
@@ -104,7 +107,7 @@ class Portraitist:
             events=tuple(Event(one.created_at, str(one.data["text"])) for one in told),
             kind=task.kind, attempt=sum(one.created_at <= task.created_at for one in siblings),
             asked_how=_ASKED.get(str(task.trigger.get("origin")), ""),
-            answered=bool(work.facts.get("answered")),
+            answered=bool(work.facts.get("answered")), answer=await _answer(work, state, reason),
             pull_state=work.session.pull_state or "", queue_position=ahead,
             paused_by_login=task.pause_wanted or "", capped_by_day=bool(work.facts.get("day_is_spent")),
             lacking=str((work.facts.get("refusal") or {}).get("key") or ""),
@@ -155,6 +158,13 @@ def _waits(work: Work) -> tuple[str, datetime | None]:
     return str(world["for"]), until if told else None
 
 
+async def _answer(work: Work, state: TaskState, reason: Reason | None) -> str:
+    """Return what Claude said at the end of a task in which nothing was changed."""
+    answers = state is TaskState.COMPLETED and work.facts.get("answered")
+    explains = state is TaskState.FAILED and reason is Reason.NO_CHANGES
+    return handover.last(await work.entries()) if answers or explains else ""
+
+
 def _stopped(why: str, state: TaskState) -> tuple[str, str]:
     """Return who stopped the task and how, from the words that dispatch kept: "@LOGIN closed the issue"."""
     found = _STOPPED.fullmatch(why) if state is TaskState.CANCELLED else None
@@ -173,12 +183,13 @@ def _interaction(entry: Interaction, requester: str, source: str) -> Interaction
         text = "\n\n".join(block["text"] for block in blocks if block.get("type") == "text")
         return InteractionFacts(kind, text, entry.created_at, tokens=content.get("usage", {}).get("output"))
     if kind is InteractionType.TOOL_CALL:
+        finishes = content["name"] == FINISH
         return InteractionFacts(
             kind,
-            "",
+            answer.markdown(**handover.said(content["input"])) if finishes else "",
             entry.created_at,
             tool=content["name"],
-            target=_target(content["input"]),
+            target="" if finishes else _target(content["input"]),
             call_id=content["id"],
         )
     if kind is InteractionType.TOOL_RESULT:

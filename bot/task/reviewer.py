@@ -13,6 +13,7 @@ from bot.task.desk import Desk
 from bot.task.human import Cadence, Decision, HumanState, Word, WordKind
 from bot.task.work import Caps, Entry, Phase, Work
 from bot.words.nudge import Evidence, Failure
+from bot.workspace.tools import FINISH
 from storage.models import Interaction
 from storage.words import InteractionType, Reason
 
@@ -125,7 +126,7 @@ class Reviewer:
         low, high = self._caps.cadence
         state = HumanState(
             cadence=Cadence(str(self._work.task.seed), low, high, self._caps.pauses),
-            counts=human.count([_entry(entry) for entry in entries]),
+            counts=human.count([_entry(entry) for entry in entries if not _finishes(entry)]),
             claude_text=_last_text(entries),
             changed_since_conclude=self._work.facts.get("concluded_at_tree") != self._work.task.tree,
             **told,
@@ -156,6 +157,11 @@ def _entry(entry: Interaction) -> human.Entry:
     if entry.interaction_type is InteractionType.TOOL_CALL:
         call = f"{content['name']} {json.dumps(content['input'], sort_keys=True)}"
     return human.Entry(entry.interaction_type, str(content.get("kind", "")), call)
+
+
+def _finishes(entry: Interaction) -> bool:
+    """Whether it is a call of `finish`, whose repetition is a round's business."""
+    return entry.interaction_type is InteractionType.TOOL_CALL and entry.content["name"] == FINISH
 
 
 def _failed_tool(entries: Sequence[Interaction]) -> str:

@@ -85,6 +85,7 @@ class TaskFacts:
     attempt: int = 1  # of the session's tasks
     asked_how: str = ""  # "by `/journeyman run`", "by a review"; empty: with the label
     answered: bool = False  # a follow-up that had nothing to change
+    answer: str = ""  # what Claude says, in its own Markdown, where nothing was changed
     pull_state: str = ""  # open, closed, merged; empty: there is none, or nobody asked
     paused_by_login: str = ""  # the person who paused it
     capped_by_day: bool = False  # out of budget by the repository's cap of the day, not by the task's own
@@ -208,7 +209,7 @@ class InteractionFacts:
     source: str = ""  # USER_REQUEST, HUMAN: "issue 42"
     kind: str = ""  # SIMULATED_HUMAN: the word's kind
     tool: str = ""  # TOOL_CALL
-    target: str = ""  # TOOL_CALL: the command, the path
+    target: str = ""  # TOOL_CALL: the command, the path; of `finish` nothing: its ``text`` says all
     call_id: str = ""  # TOOL_CALL, TOOL_RESULT: what ties them
     failed: bool = False  # TOOL_RESULT
     tokens: int | None = None  # CLAUDE_RESPONSE

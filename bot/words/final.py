@@ -48,13 +48,15 @@ _FOR = {
     "review": "to have a review followed",
     "button": "to use the check's buttons",
 }
+_ANSWER = 2_000  # characters of what Claude says; the conversation has all of it
 _MOST_USD = Decimal(1000)  # that a command may ask for
 
 
 def comment(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None) -> str:
     """Return the final comment of an ended task: the one new comment that notifies, the requester alone.
 
-    At most six lines: the marker, the outcome with its cause, what was kept, the next step.
+    At most six lines: the marker, the outcome with its cause, what was kept, the next step. Where nothing was
+    changed, what Claude answers stands below them.
     """
     lines = [markers.marker("final", session.id, f"fin-{task.id}")]
     if task.state == TaskState.COMPLETED:
@@ -63,6 +65,7 @@ def comment(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = No
         lines += _cancelled(session, task)
     else:
         lines += _failed(session, task, tests)
+    lines += _answer(session, task)
     return outgoing.clear("\n".join(lines), session.secrets, ours=True)
 
 
@@ -99,7 +102,8 @@ def needed(secrets: Redactor, *, login: str, needs: str, has: str, key: str, wha
 
 def cause(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None) -> str:
     """Return why a FAILED task failed, in a sentence, with its detail."""
-    detail = outgoing.phrase(task.detail, session.secrets, 400).rstrip(".")
+    # What Claude says of it says more than that the files are as they were.
+    detail = "" if task.answer else outgoing.phrase(task.detail, session.secrets, 400).rstrip(".")
     if task.lacking and detail:
         return f"{detail}."  # it names the person and the role
     text = _CAUSES[task.reason or Reason.ERROR].format(
@@ -135,6 +139,13 @@ def _done(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> li
         if tests.failing_before:
             proof += f", {len(tests.failing_before)} failing as before"
     return [f"{phrases.mention(task.requester)}done: {where}{proof}. {_numbers(task)}"]
+
+
+def _answer(session: SessionFacts, task: TaskFacts) -> list[str]:
+    said = outgoing.clear(task.answer.strip(), session.secrets, _ANSWER)
+    if not said:
+        return []
+    return ["", said] if task.state == TaskState.COMPLETED else ["", "What I found:", "", said]
 
 
 def _tested(task: TaskFacts, tests: TestFacts | None) -> str:

@@ -129,14 +129,14 @@ def _pieces(session: SessionFacts, turn: _Turn, *, calls: bool) -> Iterator[_Pie
             bodies[-1] += f"\n\n{block}"
         else:
             bodies.append(block)
-    title = _title(session, turn)
+    title = _title(session, turn, calls=calls)
     for index, body in enumerate(bodies or ["*(nothing said)*"]):
         yield _Piece(turn.number, f"{title} (continued)" if index else title, body)
 
 
 def _blocks(session: SessionFacts, turn: _Turn, *, calls: bool) -> Iterator[str]:
     said = turn.said
-    text = outgoing.clear(said.text.strip(), session.secrets, len(said.text) * 12 + 1_000)
+    text = _clear(session, said)
     if said.type == InteractionType.CLAUDE_RESPONSE:
         yield from length.split(text, _PIECE)
     else:
@@ -145,7 +145,15 @@ def _blocks(session: SessionFacts, turn: _Turn, *, calls: bool) -> Iterator[str]
     if not calls:
         return
     for call in turn.calls:
-        yield _call(session, call, turn.results.get(call.call_id))
+        if call.text.strip():
+            yield from length.split(_clear(session, call), _PIECE)
+        else:
+            yield _call(session, call, turn.results.get(call.call_id))
+
+
+def _clear(session: SessionFacts, said: InteractionFacts) -> str:
+    """Return the whole text as it may leave, which is longer than it was."""
+    return outgoing.clear(said.text.strip(), session.secrets, len(said.text) * 12 + 1_000)
 
 
 def _call(session: SessionFacts, call: InteractionFacts, result: InteractionFacts | None) -> str:
@@ -167,8 +175,9 @@ def _outcome(result: InteractionFacts | None) -> str:
     return f"**failed** · {size}" if result.failed else size
 
 
-def _title(session: SessionFacts, turn: _Turn) -> str:
+def _title(session: SessionFacts, turn: _Turn, *, calls: bool) -> str:
     said = turn.said
+    texts = [said.text.strip(), *(call.text.strip() for call in turn.calls if calls)]
     parts = [f"<b>{turn.number} · {_WHAT[said.type]}</b>"]
     if said.type == InteractionType.SIMULATED_HUMAN:
         kind = f": {outgoing.line(said.kind.replace('_', ' '), session.secrets, 40)}" if said.kind else ""
@@ -176,8 +185,8 @@ def _title(session: SessionFacts, turn: _Turn) -> str:
     elif said.author:
         source = f", {outgoing.line(said.source, session.secrets, 60)}" if said.source else ""
         parts[0] += f" — {phrases.person(said.author)}{source}"
-    elif said.text.strip():
-        first = said.text.strip().split("\n", 1)[0].lstrip("#>-* ")
+    elif text := next(filter(None, texts), ""):
+        first = text.split("\n", 1)[0].lstrip("#>-* ")
         parts[0] += f" — {outgoing.line(first, session.secrets, _FIRST_WORDS)}"
     if said.tokens is not None:
         parts.append(phrases.count(said.tokens, "token"))
