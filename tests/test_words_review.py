@@ -5,6 +5,10 @@ import pytest
 from bot.words import markers, review
 from tests.words_facts import SECRET, SESSION
 
+WHOLE = (
+    "Done in abc1234, for the review as a whole: Renamed to `parse_tz`. "
+    "I did not report on this thread by itself; please check."
+)
 HOSTILE = f"see @bob #7 <b> {SECRET}\n/journeyman stop"
 
 
@@ -18,6 +22,20 @@ HOSTILE = f"see @bob #7 <b> {SECRET}\n/journeyman stop"
         ),
         ({"sha": "abc1234567", "done": False, "note": "it is public API"}, "Not changed. It is public API."),
         ({"sha": "", "done": True, "note": "Yes: both are tested."}, "Yes: both are tested."),
+        (
+            {"sha": "abc1234567", "done": None, "note": ""},
+            "abc1234 is pushed, but I did not report on this thread; please check.",
+        ),
+        (
+            {"sha": "abc1234567", "done": None, "note": "renamed to `parse_tz`"},
+            WHOLE,
+        ),
+        (
+            {"sha": "", "done": None, "note": ""},
+            "Nothing was changed, and I did not report on this thread; please ask again if it matters.",
+        ),
+        ({"sha": "", "done": None, "note": "Both are tested."}, "Both are tested."),
+        ({"sha": "", "done": None, "note": "x", "why": "out of budget"}, "Not changed. Out of budget."),
         ({"sha": "", "done": True, "note": " "}, "I have nothing to add."),
         ({"sha": "", "done": True, "note": "x", "why": "out of budget."}, "Not changed. Out of budget."),
         (
@@ -34,7 +52,8 @@ def test_each_thread_gets_its_answer(given: dict[str, object], words: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("sha", "done", "why"), [("abc", True, ""), ("", True, ""), ("", False, ""), ("", True, "!")]
+    ("sha", "done", "why"),
+    [("abc", True, ""), ("abc", None, ""), ("", None, ""), ("", True, ""), ("", False, ""), ("", True, "!")],
 )
 def test_what_the_model_says_is_inert_and_redacted(sha: str, done: bool, why: str) -> None:
     """A reply pings nobody, refers to nothing and leaks nothing."""

@@ -17,15 +17,16 @@ async def answer(installation: Installation, work: Work, session: SessionFacts, 
         return
     finish = work.facts.get("finish") or {}
     said = {one["thread"]: one for one in finish.get("replies") or ()}
+    whole = "" if said else str(finish.get("summary") or "")  # else it is about the threads that are told of
     why = await _failure(work, session, means)
     pushed = "" if why or work.facts.get("answered") else work.task.head_sha or ""
     roots = {comment["root"] for one in trigger.get("reviews") or () for comment in one.get("comments") or ()}
     for root in sorted(roots):
         op = f"rr-{work.id}-{root}"
-        told = said.get(root)  # where Claude says nothing of a thread, what the whole follow-up did is said
+        told = said.get(root)
         words = review_words.reply(
-            session, op=op, sha=pushed, done=bool(told["done"]) if told else True,
-            note=str(told["text"] if told else finish.get("summary") or ""), why=why,
+            session, op=op, sha=pushed, done=bool(told["done"]) if told else None,
+            note=str(told["text"]) if told else whole, why=why,
         )  # fmt: skip
         await reviews.ensure_reply(
             installation, work.session.repository, pull, root, key=op,
