@@ -13,6 +13,8 @@ from storage import events, sessions, tasks
 from storage.models import Request, Session, Task
 from storage.words import ENDED, TaskKind, TaskState
 
+BRING_TEXT = frozenset({"label", "command", "api"})  # other tasks take over what these were asked for with
+
 
 async def open_session(session: AsyncSession, request: Request, number: int) -> Session:
     """Open a session for an issue (IntegrityError when it has an open one)."""
@@ -71,8 +73,24 @@ async def follow_up(
     assert thread.owner is not None  # noqa: S101  # the caller looked
     if thread.owner.ended_at is not None and not await _is_replaced(thread.session, thread.owner):
         await sessions.reopen(thread.session, thread.owner.id)
-    trigger = {**asked.carried(thread.latest), "origin": origin, **what}
+    trigger = {**asked.carried(thread.latest), **_as_it_stands(thread), "origin": origin, **what}
     return await begin(thread, kind, thread.owner, trigger, options)
+
+
+def _as_it_stands(thread: Thread) -> dict[str, Any]:
+    """Return the issue's text where what is said shows it: what begins by that goes by it (issue, point 4).
+
+    What the API described in the issue's stead stays.
+    """
+    bring = (task.trigger.get("origin") for task in thread.history)
+    text, origin = thread.request.text, next((one for one in bring if one in BRING_TEXT), None)
+    if thread.is_pull or "issue_body" not in text or origin == "api":
+        return {}
+    return {
+        "title": text.get("title") or "",
+        "body": text["issue_body"] or "",
+        "author": text.get("issue_author"),
+    }
 
 
 async def _is_replaced(session: AsyncSession, owner: Session) -> bool:
@@ -98,6 +116,16 @@ async def _join(session: AsyncSession, task: Task, what: Mapping[str, Any]) -> b
     kind = TaskKind.FOLLOW_UP if row.kind is TaskKind.RETEST else row.kind
     await tasks.change(session, task.id, kind=kind, trigger={**row.trigger, **more})
     await events.note(session, task.id, "more was asked for while it waits")
+    return True
+
+
+async def also_for(session: AsyncSession, task: Task, subject: Mapping[str, Any]) -> bool:
+    """Let one more comment carry the task's last reaction; False when it has ended meanwhile."""
+    row = await session.get_one(Task, task.id, populate_existing=True, with_for_update=True)
+    if row.status in ENDED or row.cancel_wanted is not None:
+        return False
+    subjects = [*row.trigger.get("subjects", []), dict(subject)]
+    await tasks.change(session, task.id, trigger={**row.trigger, "subjects": subjects})
     return True
 
 

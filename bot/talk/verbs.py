@@ -11,7 +11,7 @@ from bot.talk.commands import Command
 from bot.talk.thread import Said, Thread
 from storage import sessions, tasks
 from storage.models import Request, Task
-from storage.words import PausedBy, TaskKind
+from storage.words import ENDED, PausedBy, TaskKind, TaskState
 
 STARTED = None  # 👀 stays until the task has ended
 
@@ -89,7 +89,7 @@ async def retry(thread: Thread, command: Command) -> Said:
     """Try once more in the same session: from the plan, the code that there is, or the tests alone."""
     if thread.working:
         return Said("busy", say="already", facts=thread.facts())
-    last = thread.latest
+    last = _to_try_again(thread)
     if last is None or thread.owner is None:
         return thread.unable("nothing_to_retry")
     if over := thread.over() or _refused_options(thread, command):
@@ -104,6 +104,12 @@ async def retry(thread: Thread, command: Command) -> Said:
     return Said(f"task {task.id}", STARTED)
 
 
+def _to_try_again(thread: Thread) -> Task | None:
+    """Return the attempt that a retry repeats: a retest after one that failed took nothing of it back."""
+    attempt = next((task for task in thread.history if task.kind is not TaskKind.RETEST), None)
+    return thread.latest if attempt is None or attempt.status is TaskState.COMPLETED else attempt
+
+
 def _kind_of_retry(thread: Thread, last: Task, wanted: str | None) -> tuple[TaskKind, str]:
     has_code = bool(thread.owner and thread.owner.branch) or bool(last.facts.get("kept_branch"))
     if wanted == "tests":
@@ -116,23 +122,28 @@ def _kind_of_retry(thread: Thread, last: Task, wanted: str | None) -> tuple[Task
 async def test(thread: Thread, command: Command) -> Said:
     """Prove the head of the branch once more."""
     del command
-    if any(task.kind is TaskKind.RETEST for task in thread.working):
-        return Said("the tests run again already", STARTED)
+    subject = subject_of(thread.request)
+    for task in thread.working:
+        if task.kind is TaskKind.RETEST and await errands.also_for(thread.session, task, subject):
+            return Said("the tests run again already", STARTED)
     if thread.working:
         return Said("busy", say="tests_come", facts=thread.facts())
     if thread.owner is None or not thread.owner.branch or thread.latest is None:
         return thread.unable("nothing_to_test")
     if over := thread.over():
         return over
-    task = await errands.follow_up(thread, "test", {"subject": subject_of(thread.request)}, TaskKind.RETEST)
+    task = await errands.follow_up(thread, "test", {"subject": subject}, TaskKind.RETEST)
     return Said(f"task {task.id}", STARTED)
 
 
 async def status(thread: Thread, command: Command) -> Said:
     """Bring the status comment up to date."""
     del command
-    if thread.owner is None or not thread.history:
+    last = thread.latest
+    if thread.owner is None or last is None:
         return thread.unable("no_session")
+    if last.status in ENDED and "refusal" in last.facts and last.started_at is None:
+        return thread.unable("no_session")  # who was turned away got no status comment
     return Said("status shown", refresh=thread.owner.id)
 
 
