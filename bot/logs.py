@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.settings import Settings
 
@@ -46,9 +47,18 @@ def configure(settings: Settings, redact: Redact) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out that a connection was thrown away because its user was cancelled, as at every stop."""
+    """Leave out what is no fault of anyone here, yet comes with a traceback.
+
+    A connection is thrown away because its user was cancelled, as at every stop; a stranger sends what is no
+    HTTP, and has had its 400.
+    """
     kind = record.exc_info[0] if record.exc_info else None
-    return not (record.name.startswith("sqlalchemy.pool") and kind is asyncio.CancelledError)
+    if kind is None:
+        return True
+    is_stranger = record.name == "aiohttp.server" and issubclass(kind, HttpProcessingError)
+    return not is_stranger and not (
+        record.name.startswith("sqlalchemy.pool") and kind is asyncio.CancelledError
+    )
 
 
 def _redactor(redact: Redact) -> structlog.typing.Processor:

@@ -106,6 +106,20 @@ async def test_what_is_not_there_is_said_with_its_field(
     assert await _rows(sqlite) == []
 
 
+async def test_a_closed_issue_is_nothing_to_work_on(world: Bench, sqlite: Database, tmp_path: Path) -> None:
+    """409 that names the way out, and no session."""
+    issue = await world.world.open_issue(_shop(world), "maria", "Totals are wrong", "Off.")
+    await world.world.close_issue(issue, "maria")
+    async with api_world.serving(sqlite, tmp_path, **_on(world)) as api:
+        answer = await api.call(
+            "POST", "/sessions", {"repository": "acme/shop", "issue_number": issue.number}
+        )
+
+    assert answer.status == 409
+    assert "is closed; reopen it first" in answer.body["detail"]
+    assert await _rows(sqlite) == []
+
+
 async def test_a_suspended_installation_is_said(world: Bench, sqlite: Database, tmp_path: Path) -> None:
     """409 with what an owner can do."""
     (installation,) = world.world.installations.values()

@@ -62,6 +62,14 @@ async def _serving(database: Database, data_dir: Path, **more: Any) -> AsyncIter
         await runner.cleanup()
 
 
+@asynccontextmanager
+async def _locked(database: Database) -> AsyncIterator[None]:
+    """Hold the write lock."""
+    async with database.transaction() as session:
+        await session.connection()  # BEGIN IMMEDIATE
+        yield
+
+
 async def _health(api: Api, path: str = "/health") -> tuple[int, Any]:
     async with api.http.get(f"{api.url}{path}") as answer:
         return answer.status, await answer.json()
@@ -178,8 +186,23 @@ async def test_workers_elsewhere_look_after_their_own_sandbox(
         assert (await _health(api))[1]["checks"]["sandbox"] == {"status": "ok"}
 
 
+async def test_a_lock_that_stays_is_said_in_time(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is asked for, the probe keeps one connection, and what only reads goes on."""
+    monkeypatch.setattr("bot.web.health.PATIENCE_SECONDS", 0.2)
+    async with _serving(sqlite, tmp_path) as (api, _):
+        async with _locked(sqlite):
+            told = await asyncio.gather(*(_health(api, "/readyz") for _ in range(40)))
+            unknown = await api.call("GET", "/sessions/abcdefghjkmn")
+        after, _ = await _health(api, "/readyz")
+
+    assert {status for status, _ in told} == {503}
+    assert "may hold its lock" in told[0][1]["checks"]["database"]
+    assert (unknown.status, after) == (404, 200)
+
+
 async def test_alive_touches_nothing(sqlite: Database, tmp_path: Path) -> None:
     """`/healthz` answers whatever the database does."""
-    # The write lock is taken.
-    async with api_world.serving(sqlite, tmp_path) as api, sqlite.transaction():
+    async with api_world.serving(sqlite, tmp_path) as api, _locked(sqlite):
         assert await _health(api, "/healthz") == (200, {"status": "ok"})

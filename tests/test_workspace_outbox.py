@@ -146,6 +146,18 @@ async def test_a_race_is_lost_without_harm(bench: Bench, remote: GitRemote) -> N
     assert bench.branch() == unknown
 
 
+async def test_no_hook_of_a_folder_of_this_machine_is_run(bench: Bench, tmp_path: Path) -> None:
+    """Whoever wrote the project's hooks does not get to run them by way of our push."""
+    seen = tmp_path / "seen"
+    for name in ("pre-receive", "update", "post-receive", "post-update", "reference-transaction"):
+        bench.hook(name, f"touch {seen}; exit 1")
+    commit = await bench.commit()
+    await bench.outbox.push(str(bench.server), None, commit, "journeyman/issue-1", None, local=True)
+
+    assert bench.branch() == commit
+    assert not seen.exists()
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [

@@ -35,6 +35,7 @@ class Health:
         self._around = dict(around or {})
         self._asking: asyncio.Task[tuple[int, dict[str, Any]]] | None = None
         self._asked_at = float("-inf")
+        self._storing: asyncio.Task[str | None] | None = None
 
     async def alive(self, request: web.Request) -> web.Response:
         """Answer without touching anything else."""
@@ -63,9 +64,11 @@ class Health:
 
     async def close(self, _: web.Application) -> None:
         """Stop looking."""
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.wait([self._asking])
+        looking = [task for task in (self._asking, self._storing) if task is not None and not task.done()]
+        for task in looking:
+            task.cancel()
+        if looking:
+            await asyncio.wait(looking)
 
     async def _look(self) -> tuple[int, dict[str, Any]]:
         own, *others = await asyncio.gather(
@@ -85,11 +88,25 @@ class Health:
         return {"database": await self._database_problem(), "disk": self._disk_problem()}
 
     async def _database_problem(self) -> str | None:
+        """Wait so long and no longer; whoever asks meanwhile waits for the same attempt.
+
+        It is not cancelled: SQLite holds the connection until the lock is free or its own time-out is over,
+        and one connection after the other would go that way.
+        """
+        if self._storing is None or self._storing.done():
+            self._storing = asyncio.create_task(self._store())
+        done, _ = await asyncio.wait({self._storing}, timeout=PATIENCE_SECONDS)
+        if not done:
+            return (
+                f"the database does not answer within {PATIENCE_SECONDS:.0f} s; something may hold its lock"
+            )
+        return self._storing.result()
+
+    async def _store(self) -> str | None:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                async with self._database.transaction() as session:  # a write lock, as a delivery needs it
-                    await session.execute(text("SELECT 1 FROM deliveries LIMIT 1"))
-        except (SQLAlchemyError, OSError, TimeoutError) as problem:
+            async with self._database.transaction() as session:  # a write lock, as a delivery needs it
+                await session.execute(text("SELECT 1 FROM deliveries LIMIT 1"))
+        except (SQLAlchemyError, OSError) as problem:
             return f"the database does not answer: {type(problem).__name__}"
         return None
 

@@ -74,6 +74,8 @@ async def _check_issue(installation: Installation, repository: str, number: int)
         raise problems.at("issue_number", f"{number} is no issue of {repository}", 404) from None
     if issue.is_pull_request:
         raise problems.at("issue_number", f"{number} is a pull request of {repository}, not an issue", 404)
+    if issue.state == "closed":
+        raise problems.at("issue_number", f"{number} of {repository} is closed; reopen it first", 409)
 
 
 def _not_installed(repository: str) -> Problem:

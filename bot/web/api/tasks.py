@@ -47,7 +47,7 @@ class TaskRoutes:
             ),
             Operation(
                 "POST", "/tasks/{id}/cancel", "cancelTask", "Stop a task", self.cancel, {202: shapes.Task},
-                (404, 409), parameters=identity,
+                (400, 404, 409, 422), parameters=[*identity, operation.IDEMPOTENCY_KEY],
             ),
         ]  # fmt: skip
 
@@ -112,7 +112,12 @@ class TaskRoutes:
     async def cancel(self, request: web.Request) -> web.Response:
         """Ask a task to stop; a second time changes nothing."""
         task_id = intake.identity(request, "task")
-        async with self._means.database.transaction() as session:
+        async with self._means.database.reading() as reading:
+            asked = await _get(reading, task_id)
+        # Neither the loop nor the database's write lock has the time for it.
+        shown = await asyncio.to_thread(self._means.views.description, asked.description)
+
+        async def stop(session: AsyncSession) -> tuple[int, BaseModel, bool]:
             row = await _get(session, task_id)
             wanted = await tasks.want_cancel(session, row.session_id, STOPPED, task_id=task_id)
             await session.refresh(row)
@@ -122,9 +127,12 @@ class TaskRoutes:
                 await events.note(session, task_id, STOPPED)
                 await session.refresh(row)
             cost = (await listing.costs(session, [task_id]))[task_id]
-        self._means.stored()
-        document = await asyncio.to_thread(self._means.views.task, row, cost)
-        return intake.answer(document, 202)
+            return 202, self._means.views.task(row, cost, shown), bool(wanted)
+
+        made = await Repetition.of(request, b"").once(self._means.database, stop)
+        if made.new:
+            self._means.stored()
+        return intake.answer(shapes.Task.model_validate(made.body), made.status)
 
 
 async def _get(session: AsyncSession, task_id: str) -> Task:
