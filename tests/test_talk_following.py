@@ -15,7 +15,7 @@ from storage.database import Database
 from storage.models import Task
 from storage.words import Reason, RequestKind, TaskKind, TaskState
 from tests import records
-from tests.talk_room import BRANCH, PULL, Room
+from tests.talk_room import BRANCH, HEAD, PULL, Room
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ async def test_a_failing_check_of_the_head_is_followed(room: Room) -> None:
 
 async def _pushed_again(room: Room, head: str, *end: object, **values: object) -> Task:
     """Let a follow-up have ended with another head."""
-    (first,) = await room.tasks()
+    first, *_ = await room.tasks()
     async with room.database.reading() as reading:
         owner = await sessions.get(reading, first.session_id)
     return await room.ended(owner, *end, head_sha=head * 40, kind=TaskKind.FOLLOW_UP, **values)
@@ -225,6 +225,75 @@ async def test_a_check_while_another_head_is_made_does_nothing(room: Room) -> No
     owner, _ = await room.done()
     await room.at_work(owner, kind=TaskKind.FOLLOW_UP)
     assert (await room.check(1)).outcome == "ignored: another head is being made"
+
+
+async def _stopped(room: Room, task: Task) -> None:
+    """Let maria stop a task, and it end."""
+    await room.comment(900, "/journeyman stop", pull=True)
+    async with room.database.transaction() as writing:
+        await tasks.finish(writing, task.id, TaskState.CANCELLED)
+
+
+async def test_after_a_stop_no_further_check_of_that_head_is_followed(room: Room) -> None:
+    """Jobs fail one after the other; a person has said what they think of that. The next head is new."""
+    await room.configure(follow_ci=True)
+    await room.done()
+    await room.check(1)
+    await _stopped(room, await room.waiting())
+    assert (await room.check(2)).outcome == "ignored: a person stopped what followed"
+    await room.comment(901, "/journeyman test", pull=True)
+    retest = await room.waiting(TaskKind.RETEST)
+    async with room.database.transaction() as writing:
+        await tasks.change(writing, retest.id, head_sha=HEAD)
+        await tasks.finish(writing, retest.id, TaskState.COMPLETED)
+    assert (await room.check(3)).outcome == "ignored: a person stopped what followed"
+    await _pushed_again(room, "d")
+    await room.check(4, "d" * 40)
+    assert [check["name"] for check in (await room.waiting()).trigger["checks"]] == ["ci 4"]
+
+
+async def test_after_a_stop_a_retry_takes_in_further_checks(room: Room) -> None:
+    """A person wants it after all."""
+    await room.configure(follow_ci=True)
+    await room.done()
+    await room.check(1)
+    await _stopped(room, await room.waiting())
+    await room.comment(901, "/journeyman retry", pull=True)
+    await room.check(2)
+    assert [check["name"] for check in (await room.waiting()).trigger["checks"]] == ["ci 1", "ci 2"]
+
+
+async def test_a_check_while_the_tests_run_again_is_followed(either: Room) -> None:
+    """A retest makes no head; the follow-up waits for its end."""
+    await either.configure(follow_ci=True)
+    owner, _ = await either.done(requester="maria", requester_id=11)
+    await either.at_work(owner, kind=TaskKind.RETEST, head_sha=HEAD, requester="tom", requester_id=12)
+    request = await either.check(1)
+    follow_up = await either.waiting()
+    assert (request.outcome, follow_up.requester) == (f"task {follow_up.id}", "maria")
+
+
+@pytest.mark.parametrize("begin", ["/journeyman test", "@bot and round it"])
+async def test_a_check_joins_what_waits(room: Room, begin: str) -> None:
+    """It has not begun, and will begin from this head; one that would only test becomes a follow-up of CI."""
+    await room.configure(follow_ci=True)
+    await room.done()
+    await room.comment(1, begin, pull=True)
+    (waiting,) = await room.tasks(Task.status == TaskState.PENDING)
+    request = await room.check(1)
+    follow_up = await room.waiting()
+    assert request.outcome == f"task {waiting.id}"
+    assert [check["name"] for check in follow_up.trigger["checks"]] == ["ci 1"]
+    assert follow_up.trigger["origin"] == ("ci" if waiting.kind is TaskKind.RETEST else "guidance")
+
+
+async def test_a_check_does_not_join_what_begins_all_over_again(room: Room) -> None:
+    """The code that it is about is given up."""
+    await room.configure(follow_ci=True)
+    await room.done()
+    await room.comment(1, "/journeyman retry from=plan", pull=True)
+    assert (await room.check(1)).outcome == "ignored: another head is being made"
+    assert "checks" not in (await room.waiting(TaskKind.IMPLEMENT)).trigger
 
 
 async def test_the_fourth_failing_check_is_not_followed(room: Room) -> None:

@@ -208,7 +208,9 @@ class Attendant:
             pushed = [task for task in thread.history if task.head_sha and not task.facts.get("kept_branch")]
             if not pushed or pushed[0].head_sha != text.get("head_sha"):
                 return Outcome("ignored: not the newest head")
-            return answers.answer(request, [("", await following.check_failed(thread, pushed[0]))])
+            # A retest has the head that it tested; the oldest one with it has made it.
+            maker = [task for task in pushed if task.head_sha == pushed[0].head_sha][-1]
+            return answers.answer(request, [("", await following.check_failed(thread, maker))])
 
         return deed
 

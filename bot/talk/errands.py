@@ -68,7 +68,8 @@ async def follow_up(
     `origin` is review, guidance, ci, retry or test; `what` maps a name to the list of what was said.
     """
     waiting = next((task for task in thread.working if task.status is TaskState.PENDING), None)
-    if waiting is not None and kind is not TaskKind.RETEST and await _join(thread.session, waiting, what):
+    joins = waiting is not None and kind is not TaskKind.RETEST
+    if waiting is not None and joins and await _join(thread.session, waiting, origin, what):
         return waiting
     assert thread.owner is not None  # noqa: S101  # the caller looked
     if thread.owner.ended_at is not None and not await _is_replaced(thread.session, thread.owner):
@@ -100,20 +101,23 @@ async def _is_replaced(session: AsyncSession, owner: Session) -> bool:
     return await sessions.find_open(session, owner.repository_id, owner.issue_number) is not None
 
 
-async def _join(session: AsyncSession, task: Task, what: Mapping[str, Any]) -> bool:
+async def _join(session: AsyncSession, task: Task, origin: str, what: Mapping[str, Any]) -> bool:
     """Add what was said to a task that waits; False when it has begun meanwhile.
 
-    One that would only have run the tests again becomes a follow-up: its proof runs them in any case.
+    One that would only have run the tests again becomes a follow-up of that *origin*: its proof runs them in
+    any case.
     """
     row = await session.get_one(Task, task.id, populate_existing=True, with_for_update=True)
     if row.status is not TaskState.PENDING or row.cancel_wanted is not None:
         return False
-    more = {
+    more: dict[str, Any] = {
         name: [*row.trigger.get(name, []), *said] for name, said in what.items() if isinstance(said, list)
     }
     if what.get("subject"):
         more["subjects"] = [*row.trigger.get("subjects", []), what["subject"]]
-    kind = TaskKind.FOLLOW_UP if row.kind is TaskKind.RETEST else row.kind
+    kind = row.kind
+    if kind is TaskKind.RETEST:
+        kind, more["origin"] = TaskKind.FOLLOW_UP, origin
     await tasks.change(session, task.id, kind=kind, trigger={**row.trigger, **more})
     await events.note(session, task.id, "more was asked for while it waits")
     return True

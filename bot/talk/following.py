@@ -63,18 +63,25 @@ async def button(thread: Thread) -> Said:
 
 
 async def check_failed(thread: Thread, head: Task) -> Said:
-    """Let a failing check of the repository's own CI become evidence for one follow-up."""
-    ci = [task for task in thread.history if task.trigger.get("origin") == "ci"]
+    """Let a failing check of the repository's own CI become evidence for one follow-up.
+
+    `head` is the task that made what the check is about.
+    """
     check = {
         key: thread.request.text.get(key)
         for key in ("name", "conclusion", "title", "summary", "text", "details_url")
     }
     if thread.owner is None or thread.owner.ended_at is not None:
         return Said("ignored: the session has ended", None)
-    waiting = [task for task in ci if task.status is TaskState.PENDING]
-    if thread.working and not waiting and thread.working[0].id != head.id:
+    since = thread.history[: thread.history.index(head)]
+    last = next((task for task in since if task.trigger.get("checks")), None)
+    if last is not None and last.cancel_wanted is not None:
+        # Jobs fail one after the other: the next one must not begin what a person has just ended.
+        return Said("ignored: a person stopped what followed", None)
+    if any(_makes_a_head(task) for task in thread.working if task.id != head.id):
         return Said("ignored: another head is being made", None)
-    if len(ci) - len(waiting) >= MOST_CI_FOLLOW_UPS:
+    begun = [task for task in thread.history if task.status is not TaskState.PENDING]
+    if len([task for task in begun if task.trigger.get("origin") == "ci"]) >= MOST_CI_FOLLOW_UPS:
         await events.note(
             thread.session, head.id, f"check {check['name']!r} fails; three follow-ups were made"
         )
@@ -84,6 +91,13 @@ async def check_failed(thread: Thread, head: Task) -> Said:
         # Nobody asked for it: it is done in the name of whoever asked for what fails.
         await tasks.change(thread.session, task.id, requester=head.requester, requester_id=head.requester_id)
     return Said(f"task {task.id}", None)
+
+
+def _makes_a_head(task: Task) -> bool:
+    """Whether what fails now may be gone with what the task does; one that waits can take the failure in."""
+    if task.kind is TaskKind.RETEST:
+        return False
+    return task.status is not TaskState.PENDING or task.kind is TaskKind.IMPLEMENT
 
 
 def _kind(thread: Thread) -> TaskKind:
