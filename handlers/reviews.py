@@ -59,6 +59,46 @@ async def commented(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> No
         )
 
 
+@router.register("pull_request_review", action="edited")
+async def edited(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> None:
+    """Note that a person changed the text of a review, and what it said before."""
+    review = payload.part(event.data, "review")
+    _note_edit(event, asks, review, "review", payload.number(review, "id"), None)
+
+
+@router.register("pull_request_review_comment", action="edited")
+async def remark_edited(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> None:
+    """Note that a person changed a comment on a line, and what it said before."""
+    comment = payload.part(event.data, "comment")
+    review = payload.number_or_none(comment, "pull_request_review_id")
+    _note_edit(event, asks, comment, "review_comment", review, payload.number(comment, "id"))
+
+
+def _note_edit(
+    event: sansio.Event, asks: list[Ask], written: dict[str, Any], word: str, review: int | None,
+    remark: int | None,
+) -> None:  # fmt: skip
+    author, changes = payload.person(written, "user"), event.data.get("changes")
+    if author is None or not author.is_human or not payload.is_human(event.data):
+        return
+    if isinstance(changes, dict) and "body" not in changes:
+        return  # no words of it
+    number, moment = payload.number(written, "id"), payload.moment(written, "updated_at")
+    asking.put(
+        asks,
+        event,
+        RequestKind.EDITED,
+        asking.cause(event, "edited", word, number, moment),
+        number=_pull(event),
+        text={
+            "review_id": review,
+            "remark_id": remark,
+            "was": payload.text_or_none(event.data, "changes.body.from"),
+            "is_pull": True,
+        },
+    )
+
+
 def _pull(event: sansio.Event) -> int:
     return payload.number(event.data, "pull_request.number", payload.LARGEST_THREAD)
 

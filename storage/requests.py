@@ -157,6 +157,21 @@ async def earlier(
     return list(await session.scalars(query))
 
 
+async def edits(session: AsyncSession, request: Request, limit: int = 100) -> list[Request]:
+    """Return the newest edits that we were told of in the Request's thread, oldest first."""
+    query = (
+        select(Request)
+        .where(
+            Request.repository_id == request.repository_id,
+            Request.issue_number == request.issue_number,
+            Request.kind == RequestKind.EDITED,
+        )
+        .order_by(Request.id.desc())
+        .limit(limit)
+    )
+    return list(await session.scalars(query))[::-1]
+
+
 async def forget(session: AsyncSession, before: datetime, most: int = 500) -> int:
     """Forget what was said in that many Requests from before that moment that are over; return how many.
 

@@ -109,9 +109,40 @@ async def test_only_people_review(hook: Hook, kind: str) -> None:
 
 
 async def test_what_happens_to_a_review_later_is_ignored(hook: Hook) -> None:
-    """Edited and dismissed reviews, edited and deleted comments: nobody acts on them."""
-    for action in ("edited", "dismissed"):
-        assert await hook.post(reviewed() | {"action": action}, event=REVIEW) == 202
-    for action in ("edited", "deleted"):
-        assert await hook.post(remarked() | {"action": action}, event=REMARK) == 202
+    """Dismissed reviews and deleted comments: nobody acts on them."""
+    assert await hook.post(reviewed() | {"action": "dismissed"}, event=REVIEW) == 202
+    assert await hook.post(remarked() | {"action": "deleted"}, event=REMARK) == 202
     assert {row.state for row in await hook.rows(Delivery)} == {DeliveryState.IGNORED}
+
+
+CHANGED = {"changes": {"body": {"from": "Before."}}}
+LATER = {"updated_at": "2026-11-22T12:30:00Z"}
+
+
+async def test_an_edit_of_a_review_is_passed_on(hook: Hook) -> None:
+    """What was there before counts: the Request holds it; each edit is one, however often it is told."""
+    review = reviewed(review=LATER, **CHANGED) | {"action": "edited"}
+    remark = remarked(comment=LATER, **CHANGED) | {"action": "edited"}
+    for _ in range(2):
+        assert await hook.post(review, event=REVIEW) == 202
+        assert await hook.post(remark, event=REMARK) == 202
+    of_review, of_remark = await hook.rows(Request)
+    assert (of_review.kind, of_remark.kind) == (RequestKind.EDITED, RequestKind.EDITED)
+    assert (of_review.issue_number, of_remark.issue_number) == (57, 57)
+    assert of_review.cause == "edited:7:review:70:2026-11-22T12:30:00Z"
+    assert of_remark.cause == "edited:7:review_comment:71:2026-11-22T12:30:00Z"
+    told = {"review_id": 70, "was": "Before.", "is_pull": True}
+    assert of_review.text == told | {"remark_id": None, "event": "pull_request_review.edited"}
+    assert of_remark.text == told | {"remark_id": 71, "event": "pull_request_review_comment.edited"}
+
+
+async def test_an_edit_of_no_words_is_none(hook: Hook) -> None:
+    """Nor is a bot's, or one of a bot's words; where no moment is told, each delivery is an edit."""
+    bot = MARIA | {"type": "Bot"}
+    for odd in ({"changes": {}}, {"sender": bot}, {"review": {"user": bot}, "comment": {"user": bot}}):
+        assert await hook.post(reviewed(**odd) | {"action": "edited"}, event=REVIEW) == 202
+        assert await hook.post(remarked(**odd) | {"action": "edited"}, event=REMARK) == 202
+    assert await hook.rows(Request) == []
+    for _ in range(2):
+        assert await hook.post(reviewed(**CHANGED) | {"action": "edited"}, event=REVIEW) == 202
+    assert len(await hook.rows(Request)) == 2

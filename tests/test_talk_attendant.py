@@ -8,10 +8,11 @@ import pytest
 from bot.errors import WorldFault
 from bot.github import reactions
 from bot.github.permissions import Role
+from bot.talk import happenings
 from bot.task import asked
 from storage import sessions, tasks
 from storage.database import Database
-from storage.models import Session, Task
+from storage.models import Request, Session, Task
 from storage.words import Reason, RequestKind, TaskKind, TaskState
 from tests import records
 from tests.talk_room import PULL, Room
@@ -142,6 +143,109 @@ async def test_a_command_in_an_inline_comment_is_obeyed(room: Room) -> None:
     await room.ask("review:7:8", RequestKind.REVIEW, text, issue_number=PULL)
     retest = await room.waiting(TaskKind.RETEST)
     assert retest.session_id == first.session_id
+
+
+async def _edit(room: Room, number: int, text: dict[str, Any]) -> Any:
+    told = {"event": "pull_request_review_comment.edited", "is_pull": True} | text
+    return await room.ask(f"edited:{number}", RequestKind.EDITED, told, issue_number=PULL)
+
+
+async def test_a_review_says_what_it_said_when_it_was_submitted(room: Room) -> None:
+    """Its inline comments are read later: what was told of one wins, and what an edit says was there."""
+    await room.done()
+    now = [_inline(id=each, body="Delete it all.")["comments"][0] for each in (5, 6, 7)]
+    room.installation.reviews[8] = {"state": "COMMENTED", "body": "Edited, too.", "comments": now}
+    await records.a_request(
+        room.database, "review:7:8", RequestKind.REVIEW, text=_inline(), issue_number=PULL
+    )
+    for number, remark, was in ((1, 6, "Round it."), (2, 6, "Later."), (3, None, "Nearly."), (4, 5, None)):
+        edit = {"event": "e", "is_pull": True, "review_id": 8, "remark_id": remark, "was": was}
+        await records.a_request(
+            room.database, f"edited:{number}", RequestKind.EDITED, text=edit, issue_number=PULL
+        )
+    await room.heard("review:7:8")
+    (review,) = (await room.waiting()).trigger["reviews"]
+    assert review["body"] == "Nearly."
+    assert [one["body"] for one in review["comments"]] == ["@bot round it", "Round it.", "Delete it all."]
+
+
+async def test_an_edit_of_a_review_that_was_acted_on_is_answered_once(room: Room) -> None:
+    """In few words, whichever of its texts is edited, however often; one that asked for nothing, never."""
+    await room.done()
+    await room.review(8)
+    await room.review(9, "Nice.", state="approved")
+    assert room.installation.said == []
+    for number, remark in ((1, None), (2, 71), (3, 71)):
+        assert (await _edit(room, number, {"review_id": 8, "remark_id": remark})).outcome == "edit ignored"
+    (said,) = room.installation.said
+    assert "first written" in said
+    ignored = await _edit(room, 4, {"review_id": 9, "remark_id": None})
+    assert ignored.outcome == "ignored: it had asked for nothing"
+    alone = _inline() | {"review_id": None}
+    await room.ask("review_comment:7:5", RequestKind.REVIEW, alone, issue_number=PULL)
+    assert (await _edit(room, 5, {"review_id": None, "remark_id": 5})).outcome == "edit ignored"
+    assert len(room.installation.said) == 2
+
+
+async def test_an_edit_waits_for_what_was_edited(room: Room) -> None:
+    """Its thread may go past a review that GitHub does not show yet; what comes of that is not known then."""
+    await room.done()
+    await records.a_request(
+        room.database, "review:7:8", RequestKind.REVIEW, text=_inline(), issue_number=PULL
+    )
+    edit = await records.a_request(
+        room.database, "edited:1", RequestKind.EDITED, text={"review_id": 8}, issue_number=PULL
+    )
+    async with room.database.transaction() as writing:
+        with pytest.raises(WorldFault, match="not done yet"):
+            await happenings.edited(writing, await writing.get_one(Request, edit))
+
+
+@pytest.mark.parametrize("inline", [[], [_inline(body="Lovely.")["comments"][0]]], ids=["text", "inline"])
+async def test_a_review_that_only_thanks_starts_nothing(room: Room, inline: list[dict[str, Any]]) -> None:
+    """As a comment that only thanks does not; one that requests changes does, whatever its words."""
+    await room.done()
+    thanks = "Thanks @bot!"
+    room.installation.reviews[8] = {"state": "APPROVED", "body": thanks, "comments": inline}
+    assert (await room.review(8, thanks, state="approved")).outcome == "ignored: not for us"
+    assert (await room.comment(1, thanks, pull=True)).outcome == "ignored: not for us"
+    assert len(await room.tasks()) == 1
+    await room.review(9, thanks)
+    assert (await room.waiting()).trigger["reviews"][0]["id"] == 9
+
+
+async def test_a_name_alone_hands_over_the_rest_of_its_review(room: Room) -> None:
+    """What is wanted stands beside the lines; where nothing does, the name asks for help."""
+    await room.done()
+    beside = [_inline(body="Round it.")["comments"][0]]
+    room.installation.reviews[8] = {"state": "COMMENTED", "body": "@bot", "comments": beside}
+    await room.review(8, "@bot", state="commented")
+    assert [one["id"] for one in (await room.waiting()).trigger["reviews"]] == [8]
+    assert room.installation.said == []
+    assert (await room.review(9, "@bot", state="commented")).outcome == "help shown"
+
+
+async def test_a_review_of_somebody_elses_pull_request_is_answered_as_a_comment_is(room: Room) -> None:
+    """Commands and wishes hear what is the case; a verdict alone is none of ours, and nothing is read."""
+    words = "/journeyman help\n\n@bot what do you think?"
+    review = await room.review(8, words, state="commented")
+    comment = await room.comment(1, words, pull=True)
+    assert review.outcome == comment.outcome == "help shown; not a pull request of ours"
+    assert room.installation.reactions == {("issue", PULL): "confused", ("comment", 1): "confused"}
+    table, first, second = room.installation.said
+    assert "| Command" in table
+    assert "not one of mine" in first
+    assert "not one of mine" in second
+    asked: list[str] = []
+    read = room.installation.get
+
+    async def get(path: str, /, **where: Any) -> Any:
+        asked.append(path)
+        return await read(path, **where)
+
+    room.installation.get = get  # type: ignore[method-assign]
+    assert (await room.review(9, "No.")).outcome == "ignored: not for us"
+    assert (asked, len(room.installation.said)) == ([], 3)
 
 
 async def test_a_reaction_that_can_not_be_set_holds_nothing_up(

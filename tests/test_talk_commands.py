@@ -208,7 +208,16 @@ def test_what_only_resembles_a_mention_is_none(body: str) -> None:
 )
 def test_thanks_ask_for_nothing(body: str) -> None:
     """No work begins because somebody was polite."""
-    assert _read(body) == Heard((), 0, "", mentioned=True)
+    assert _read(body) == Heard()
+
+
+def test_a_name_beside_other_texts_points_at_them() -> None:
+    """A review has several; alone the name asks for help, and thanks ask for nothing in any place."""
+    for body in ("@journeyman-acme", "Hm.\n\n@journeyman-acme please"):
+        heard = commands.read(body, SLUG, beside=True)
+        assert (heard.mentioned, heard.commands) == (True, ())
+    assert _words("@journeyman-acme") == ["help"]
+    assert commands.read("thanks @journeyman-acme!", SLUG, beside=True) == Heard()
 
 
 def test_guidance_is_the_whole_comment_without_its_commands() -> None:

@@ -19,7 +19,7 @@ ASKED = {
     "run": 2,
     "stop": 6,  # the label taken away twice, one issue deleted, one transferred
     "comment": 1,
-    "edited": 1,
+    "edited": 2,
     "review": 1,
     "pull_closed": 1,
     "pull_reopened": 1,

@@ -3,18 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
-from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.engine.dispatch import Deed, Outcome
 from bot.errors import WorldFault
-from bot.github import reactions, reads, reviews
+from bot.github import reactions, reads
 from bot.github.client import GitHub, Installation
 from bot.github.permissions import Permissions, Role
 from bot.github.reactions import SEEN, Subject
-from bot.talk import answers, commands, following, happenings, verbs
+from bot.talk import answers, commands, following, happenings, submitted, verbs
 from bot.talk.commands import Heard, Misread
 from bot.talk.thread import Said, Speaker, Thread
 from bot.talk.voice import Voice
@@ -26,8 +25,6 @@ from storage.words import RequestKind
 
 log = structlog.get_logger(__name__)
 
-PATIENT_ATTEMPTS = 3  # GitHub may show a review some seconds after it tells of it
-MOST_COMMANDS = 5
 SEEN_SECONDS = 2.0
 
 
@@ -123,16 +120,18 @@ class Attendant:
     async def _review(self, request: Request) -> Deed:
         installation = self._installation(request)
         identity = await installation.identity()
-        found = await self._review_with_comments(installation, request)
-        heard = await asyncio.to_thread(_heard, found, identity.slug)
-        wanted = found["state"] == "changes_requested" or heard.mentioned
-        if not wanted and not heard.commands:
-            return _only_heard(request)
         async with self._database.reading() as reading:
             owner = await sessions.of_thread(
                 reading, request.repository_id or 0, int(request.issue_number or 0)
             )
-        if owner is None or owner.pull_request != request.issue_number:
+        ours = owner is not None and owner.pull_request == request.issue_number
+        # There may be thousands of other people's reviews: of these GitHub is asked nothing.
+        found = submitted.told(request)
+        if ours:
+            found = await submitted.read(self._database, installation, request)
+        heard = await asyncio.to_thread(submitted.heard, found, identity.slug)
+        wanted = heard.mentioned or (ours and found["state"] == "changes_requested")
+        if not wanted and not heard.commands:
             return _only_heard(request)
         request.text = {**request.text, "is_pull": True, "comments": found["comments"]}
         seen = await self._seen(request)
@@ -147,24 +146,6 @@ class Attendant:
             return answers.answer(request, said, heard.left_out, seen=seen, outsider=not speaker.may("steer"))
 
         return deed
-
-    async def _review_with_comments(self, installation: Installation, request: Request) -> dict[str, Any]:
-        """Return the review as it was submitted, and its inline comments, which come in no one delivery."""
-        text, number = request.text, int(request.issue_number or 0)
-        found = {
-            "id": text.get("review_id"), "author": request.actor, "state": text.get("state"),
-            "body": text.get("body") or "",
-            "comments": [reviews.inline(comment) for comment in text.get("comments") or ()],
-        }  # fmt: skip
-        if text.get("review_id") is not None:
-            read = await reviews.read(installation, request.repository, number, int(text["review_id"]))
-            if read is None and request.attempts < PATIENT_ATTEMPTS:
-                raise WorldFault("GitHub does not show the review yet", 2.0)
-            if read is not None:
-                found["comments"] = read.comments or found["comments"]
-                if str(text.get("event", "")).startswith("pull_request_review_comment"):
-                    found["state"], found["body"] = read.state, read.body
-        return found
 
     async def _button(self, request: Request) -> Deed:
         text = request.text
@@ -269,12 +250,3 @@ def _only_heard(request: Request) -> Deed:
         return Outcome("ignored: not for us")
 
     return deed
-
-
-def _heard(found: Mapping[str, Any], slug: str) -> Heard:
-    """Return everything that the review's text and its inline comments say to us."""
-    texts = [found["body"], *(comment["body"] for comment in found["comments"])]
-    read = [commands.read(str(text), slug) for text in texts]
-    every = [command for one in read for command in one.commands]
-    left_out = sum(one.left_out for one in read) + max(0, len(every) - MOST_COMMANDS)
-    return Heard(tuple(every[:MOST_COMMANDS]), left_out, "", any(one.mentioned for one in read))

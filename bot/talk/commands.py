@@ -65,17 +65,18 @@ class Heard:
     commands: tuple[Command | Misread, ...] = ()  # the first five, in the order of the text
     left_out: int = 0  # how many more there were
     guidance: str = ""  # the whole comment, cleaned, without its command lines; empty unless we are mentioned
-    mentioned: bool = False  # other than to give a command
+    mentioned: bool = False  # to say something that is no command
 
 
-def read(body: str, slug: str, prefix: str = "journeyman") -> Heard:
+def read(body: str, slug: str, prefix: str = "journeyman", *, beside: bool = False) -> Heard:
     """Return what *body*, a comment's Markdown, says to the App called *slug*; never raises for any text.
 
     A command stands at the start of a line (up to three blanks before it) of a paragraph that is part of no
     quote, list, code, heading, table, link or HTML, and its sign, ``/prefix`` or ``@slug``, is written as
     itself: neither entities, escapes nor invisible characters make one; around it they hide none. A mention
-    alone on its line asks for help if the comment says nothing else. Takes up to 0.2 s for 64 KB: call it in
-    a thread. (Contract, section 6.)
+    alone on its line asks for help if the comment says nothing else; where other texts stand *beside* it, as
+    in a review, it points at them. Who only thanks us asks for nothing. Takes up to 0.2 s for 64 KB: call it
+    in a thread. (Contract, section 6.)
     """
     signs = _Signs(slug.removesuffix("[bot]"), prefix)
     if not signs.anywhere.search(body):
@@ -84,17 +85,15 @@ def read(body: str, slug: str, prefix: str = "journeyman") -> Heard:
     found = list(_found(source, signs))
     taken = {number for number, item in found if item is not None}
     bare = {number for number, item in found if item is None and number is not None}
-    mentioned = any(item is None and number is None for number, item in found)
     guidance = ""
-    if mentioned or bare:
+    if any(item is None for _, item in found):
         kept = [line for number, line in enumerate(source) if number not in taken]
         guidance = _guidance("\n".join(kept), signs)
-    if guidance:
-        mentioned = True
+    mentioned = bool(guidance) or (beside and bool(bare))
     items = [
         item or Command("help", {}, _typed(source[number or 0]))
         for number, item in found
-        if item is not None or (number in bare and not guidance)
+        if item is not None or (number in bare and not mentioned)
     ]
     return Heard(
         tuple(items[:MOST_COMMANDS]), max(0, len(items) - MOST_COMMANDS), guidance, mentioned=mentioned

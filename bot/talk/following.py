@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bot.github.reactions import UNCLEAR
 from bot.talk import errands, verbs
 from bot.talk.commands import Command
 from bot.talk.thread import Said, Thread
@@ -11,12 +12,15 @@ from storage.models import Task
 from storage.words import TaskKind, TaskState
 
 MOST_CI_FOLLOW_UPS = 3  # per pull request (issue: "at most three")
+NOT_OURS = Said("not a pull request of ours", UNCLEAR, "not_ours")
 
 
 async def guidance(thread: Thread, text: str) -> Said:
     """Let free text reach the task at work, else begin a follow-up of the last one."""
+    if thread.owner is None and thread.is_pull:
+        return NOT_OURS
     if thread.owner is None or not thread.history:
-        return Said("no session", "confused", "no_session", {"issue": None, "pull": None})
+        return Said("no session", UNCLEAR, "no_session", {"issue": None, "pull": None})
     kind = _kind(thread)
     # To begin all over again is to start work, whoever may guide it.
     key = "run" if kind is TaskKind.IMPLEMENT and not thread.working else "steer"
@@ -42,7 +46,7 @@ async def guidance(thread: Thread, text: str) -> Said:
 async def review(thread: Thread, found: Mapping[str, Any]) -> Said:
     """Let a review become one follow-up with all its inline comments, or join the one that waits."""
     if thread.owner is None or thread.owner.pull_request != thread.request.issue_number:
-        return Said("not a pull request of ours", None, "not_ours")
+        return NOT_OURS
     if not thread.speaker.may("steer"):
         return thread.denied("steer", "review")
     if over := thread.over():

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.engine.dispatch import Outcome
+from bot.errors import WorldFault
 from bot.talk import order
 from storage import events, repositories, requests, sessions, tasks, threads
 from storage.models import Request, Session, Task
@@ -170,12 +171,12 @@ async def _end_all(session: AsyncSession, owners: Sequence[Session], event: str)
 
 
 async def edited(session: AsyncSession, request: Request) -> Outcome:
-    """Say that a later edit is ignored: of the issue in its status, of a comment that acted in an answer."""
+    """Say that a later edit is ignored: of the issue in its status, of words that acted in an answer."""
     assert request.repository_id is not None  # noqa: S101  # the attendant looked
     number = int(request.issue_number or 0)
     await threads.heard(session, request.repository_id, number)
-    comment = request.text.get("comment_id")
-    if comment is None:
+    written = _written(request)
+    if written is None:
         owner = await sessions.find_open(session, request.repository_id, number)
         unfinished = await tasks.unfinished_of(session, owner.id) if owner is not None else []
         if owner is None or not unfinished:
@@ -183,12 +184,18 @@ async def edited(session: AsyncSession, request: Request) -> Outcome:
         what = "edited the issue; the task goes by the text as it was (a comment reaches it)"
         await events.note(session, unfinished[0].id, f"@{request.actor} {what}")
         return Outcome("edit noted", {"refresh": owner.id})
-    from_it = await _acted_on(session, request.repository_id, int(comment))
-    if not from_it:
-        return Outcome("ignored: the comment had asked for nothing")
-    return Outcome("edit ignored", {"parts": [{"say": "edit_ignored"}], "op": f"edited-{comment}"})
+    earlier = await requests.of_cause(session, written)
+    if earlier is not None and earlier.dispatched_at is None:
+        raise WorldFault("what was edited is not done yet", 2.0)  # GitHub does not show it yet, perhaps
+    if earlier is None or earlier.answer is None:
+        return Outcome("ignored: it had asked for nothing")
+    return Outcome("edit ignored", {"parts": [{"say": "edit_ignored"}], "op": f"edited-{written}"})
 
 
-async def _acted_on(session: AsyncSession, repository_id: int, comment: int) -> bool:
-    earlier = await requests.of_cause(session, f"comment:{repository_id}:{comment}")
-    return earlier is not None and earlier.answer is not None
+def _written(request: Request) -> str | None:
+    """Return the cause of the comment or the whole review that was edited, None when it was the issue."""
+    text, here = request.text, request.repository_id
+    for word, name in (("review", "review_id"), ("review_comment", "remark_id"), ("comment", "comment_id")):
+        if text.get(name) is not None:
+            return f"{word}:{here}:{text[name]}"
+    return None
