@@ -43,12 +43,18 @@ class Installation:
     id = 3
 
     def __init__(self) -> None:
-        self.writer = SimpleNamespace(is_full=False, edit=self._edit)
-        self.reactions: dict[tuple[str, int], str] = {}
+        self.writer = SimpleNamespace(edit=self._edit)
+        self.content = SimpleNamespace(is_full=False)
+        self.marks: dict[tuple[str, int], list[dict[str, Any]]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
         self.said: list[str] = []
         self.reviews: dict[int, dict[str, Any]] = {}
         self.faults: list[Exception] = []  # raised one by one when a comment is to be posted
+
+    @property
+    def reactions(self) -> dict[tuple[str, int], str]:
+        """What everything carries, all of it joined where that is more than one."""
+        return {one: "+".join(mark["content"] for mark in marks) for one, marks in self.marks.items()}
 
     async def identity(self) -> Identity:
         """Say who we are."""
@@ -76,9 +82,11 @@ class Installation:
         return found
 
     async def getiter(self, path: str, /, **where: Any) -> AsyncIterator[Any]:
-        """List comments, those of a review, or nothing."""
+        """List comments, those of a review, reactions, or nothing."""
         found: list[Any] = []
-        if path.startswith("/repos/{owner}/{repo}/issues/{number}/comments"):
+        if "/reactions" in path:
+            found = list(self.marks.get(_subject(path, where), ()))
+        elif path.startswith("/repos/{owner}/{repo}/issues/{number}/comments"):
             found = [one for one in self.comments.values() if one["on"] == where["number"]]
         elif "/reviews/{id}/comments" in path:
             found = self.reviews[where["id"]].get("comments", [])
@@ -88,9 +96,11 @@ class Installation:
     async def post(self, path: str, data: dict[str, Any], /, **where: Any) -> dict[str, Any]:
         """Set a reaction or post a comment."""
         if path.endswith("/reactions"):
-            kind = "review_comment" if "/pulls/" in path else "comment" if "/comments/" in path else "issue"
-            self.reactions[kind, where["id"]] = data["content"]
-            return {"id": 1}
+            marks = self.marks.setdefault(_subject(path, where), [])
+            if all(mark["content"] != data["content"] for mark in marks):
+                newest = max((mark["id"] for mark in marks), default=0)
+                marks.append({"id": newest + 1, "user": {"id": ME.user_id}, **data})
+            return next(mark for mark in marks if mark["content"] == data["content"])
         if self.faults:
             raise self.faults.pop(0)
         self.said.append(data["body"])
@@ -101,6 +111,11 @@ class Installation:
         del path
         self.comments[where["id"]]["body"] = data["body"]
         return self.comments[where["id"]]
+
+    async def delete(self, path: str, /, **where: Any) -> None:
+        """Take a reaction away."""
+        marks = self.marks[_subject(path, where)]
+        marks[:] = [mark for mark in marks if mark["id"] != where["reaction_id"]]
 
     def write(self, number: int, on: int, body: str, *, at: str = SPOKEN, **more: Any) -> dict[str, Any]:
         """Put a comment on an issue; `by` is its author, `edited` when it was changed."""
@@ -114,6 +129,11 @@ class Installation:
     async def _edit(self, key: str, send: Callable[[], Awaitable[None]], **_: Any) -> None:
         del key
         await send()
+
+
+def _subject(path: str, where: Mapping[str, Any]) -> tuple[str, int]:
+    kind = "review_comment" if "/pulls/" in path else "comment" if "/comments/" in path else "issue"
+    return kind, where["id"]
 
 
 @dataclasses.dataclass

@@ -2,13 +2,11 @@
 
 import asyncio
 
-import aiohttp
 import pytest
 
 from bot.errors import Blocked, WorldFault
-from bot.github import faults
 from bot.github.writer import Writer
-from tests.github_stub import START, Stub, Time, answer
+from tests.github_stub import START, Time
 
 
 class _Said:
@@ -160,55 +158,3 @@ async def test_writer_forgets_comments_in_which_nothing_waits() -> None:
     await time.pass_by(60)
     assert len(said.words) == 20
     assert writer._lines == {}
-
-
-async def test_content_limits_hold_for_an_installation() -> None:
-    """Of 600 writes 80 leave in any minute, 500 in the hour; the rest learns when to return (I-7)."""
-    time = Time()
-    writer = Writer(time, time.sleep)
-    moments: list[float] = []
-    refused: list[float | None] = []
-
-    async def write() -> None:
-        try:
-            await writer.slot()
-        except faults.RateLimited as fault:
-            refused.append(fault.retry_after)
-        else:
-            moments.append(time.now)
-
-    await asyncio.gather(*(write() for _ in range(600)))
-    assert len(moments) == 500
-    assert len(refused) == 100
-    assert all(later - earlier >= 60 for earlier, later in zip(moments, moments[80:], strict=False))
-    assert all(seconds is not None and 60 < seconds <= 3600 for seconds in refused)
-    time.now += 3600
-    await writer.slot()
-
-
-async def test_clock_set_back_does_not_stop_the_writer() -> None:
-    """An hour back on the host's clock does not mean an hour of silence."""
-    time = Time()
-    writer = Writer(time, time.sleep)
-    for _ in range(80):
-        await writer.slot()
-    time.now -= 7200
-    await writer.slot()
-    assert time.slept == []
-
-
-async def test_every_write_of_an_installation_takes_a_slot() -> None:
-    """The 81st write within a minute waits, whoever sends it; reads and another installation do not."""
-    async with Stub(Time()) as stub, aiohttp.ClientSession() as http:
-        for method in ("POST", "PUT", "PATCH", "GET"):
-            stub.on(method, "/thing", lambda *_: answer({}))
-        github = stub.client(http)
-        first = github.for_installation(1)
-        for _ in range(27):
-            await first.post("/thing", {})
-            await first.put("/thing", {})
-            await first.patch("/thing", {})
-            await first.get("/thing")
-        assert stub.time.slept == [60.0]
-        await github.for_installation(2).post("/thing", {})
-        assert stub.time.slept == [60.0]

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from yarl import URL
 
-from bot.github import answers, faults
+from bot.github import answers, content, faults
 from bot.github.answers import Answer
+from bot.github.content import Content
 from bot.github.etags import Etags, Kept
 from bot.github.limits import Limits
 from bot.github.wire import Broken, Wire
-from bot.github.writer import Writer
 
 _MOST_TRIES = 4
 _MOST_WAITS = 6  # short pauses that one call sits through
@@ -59,11 +59,13 @@ class Caller:
     All raise RateLimited, Unavailable or a Refused; `post` raises Uncertain when its answer was lost.
     """
 
-    def __init__(self, means: Means, credentials: Credentials, limits: Limits, writer: Writer | None) -> None:
+    def __init__(
+        self, means: Means, credentials: Credentials, limits: Limits, content: Content | None
+    ) -> None:
         self._means = means
         self._credentials = credentials
         self._limits = limits
-        self._writer = writer
+        self._content = content
         self._etags = Etags()
         self._together = asyncio.Semaphore(_MOST_TOGETHER)
 
@@ -157,8 +159,9 @@ class Caller:
 
     async def _attempt(self, call: _Call) -> tuple[Answer, float]:
         """Send once, and once more when the credentials were too old; return the answer and when we asked."""
-        if self._writer is not None and call.method in {"POST", "PATCH", "PUT"}:
-            await self._writer.slot()
+        kind = content.kind_of(call.method, call.url.path)
+        if self._content is not None and kind is not None:
+            await self._content.slot(kind)
         kept = self._etags.find(str(call.url)) if call.method == "GET" else None
         await self._limits.ready(self._means.sleep)
         header = await self._credentials.header()

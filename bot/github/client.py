@@ -11,6 +11,7 @@ import aiohttp
 from bot.github import faults, identity, tokens
 from bot.github.answers import Answer
 from bot.github.calls import Caller, Means
+from bot.github.content import Content
 from bot.github.identity import Identity
 from bot.github.limits import Limits
 from bot.github.signer import Signer
@@ -48,7 +49,7 @@ class GitHub:
         return self._app
 
     def for_installation(self, installation_id: int) -> "Installation":
-        """Return the one caller of that installation in this process; it holds its limits and its writer."""
+        """Return the one caller of that installation in this process; it holds its limits."""
         known = self._installations.get(installation_id)
         if known is None:
             limits = Limits(str(installation_id), self._means.clock, self._jitter)
@@ -100,16 +101,17 @@ class GitHub:
 
 
 class Installation(Caller):
-    """One installation of the App: its token, its limits, its writer."""
+    """One installation of the App: its token, its limits, what it wrote, and who edits its comments."""
 
     def __init__(
         self, github: GitHub, installation_id: int, means: Means, kept: Tokens, limits: Limits
     ) -> None:
         self.id = installation_id
         self.writer = Writer(means.clock, means.sleep)
+        self.content = Content(means.clock, means.sleep)
         self._github = github
         self._tokens = kept
-        super().__init__(means, _Grant(kept, installation_id), limits, self.writer)
+        super().__init__(means, _Grant(kept, installation_id), limits, self.content)
 
     async def identity(self) -> Identity:
         """Return what GitHub calls us."""

@@ -1,11 +1,6 @@
-"""Decide when one installation may write: GitHub's content limits, and how often one comment is edited.
-
-GitHub ("Rate limits for the REST API", secondary limits): no more than 80 content-creating requests a minute
-and 500 an hour. Edits of one comment are at least 20 seconds apart; of those waiting only the newest leaves.
-"""
+"""Decide how often one comment is edited: 20 s apart, and of those waiting only the newest leaves."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +8,6 @@ import structlog
 from cachetools import LRUCache
 
 from bot.errors import JourneymanError, WorldFault
-from bot.github import limits
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +15,6 @@ Send = Callable[[], Awaitable[object]]
 Sleep = Callable[[float], Awaitable[object]]
 
 EDIT_GAP = 20.0
-_WINDOWS = ((60.0, 80), (3600.0, 500))
 _RETRY = 60.0
 _MOST_RETRIES = 30
 
@@ -44,37 +37,8 @@ class Writer:
     def __init__(self, clock: Callable[[], float], sleep: Sleep) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._turn = asyncio.Lock()
-        self._written: deque[float] = deque()
         self._lines: dict[str, _Line] = {}
         self._edited: LRUCache[str, float] = LRUCache(10_000)
-
-    async def slot(self) -> None:
-        """Return when one more write fits the content limits, first come first served.
-
-        Raises RateLimited instead of waiting for more than a minute.
-        """
-        async with self._turn:
-            while (wait := self._wait()) > 0:
-                if wait > limits.SHORT:
-                    raise limits.limited("GitHub's hourly content limit holds us back", wait, self._clock())
-                await self._sleep(wait)
-            self._written.append(self._clock())
-
-    @property
-    def is_full(self) -> bool:
-        """Whether writes wait for the content limits now: what can be left out should be."""
-        return self._turn.locked()
-
-    def _wait(self) -> float:
-        """Return the seconds until both windows have room; a clock set back empties them."""
-        now = self._clock()
-        while self._written and not 0 <= now - self._written[0] < _WINDOWS[-1][0]:
-            self._written.popleft()
-        waits = (
-            self._written[-most] + window - now for window, most in _WINDOWS if len(self._written) >= most
-        )
-        return max(0.0, *waits, 0.0)
 
     async def edit(self, key: str, send: Send, *, now: bool = False, gap: float = EDIT_GAP) -> None:
         """Say something anew in the place named `key`; what still waits there is dropped in favour of it.
