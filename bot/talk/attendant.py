@@ -211,7 +211,7 @@ class Attendant:
     async def _seen(self, request: Request) -> bool:
         """Answer with 👀 before anything else; not in a flood, where the answer itself must do."""
         installation = self._installation(request)
-        if installation.writer.is_full:
+        if installation.content.is_full:
             return False
         subject = Subject(**verbs.subject_of(request))
         try:
