@@ -42,10 +42,12 @@ class Receiver:
     hold: asyncio.Event | None = None
     full: asyncio.Event = field(default_factory=asyncio.Event)  # ten at once
     came: asyncio.Event = field(default_factory=asyncio.Event)  # one at all
+    begun: asyncio.Event = field(default_factory=asyncio.Event)  # one, which may be held
 
     async def hear(self, request: web.Request) -> web.Response:
         """Take one."""
         self.at_once += 1
+        self.begun.set()
         self.most_at_once = max(self.most_at_once, self.at_once)
         if self.at_once >= 10:
             self.full.set()
@@ -175,10 +177,32 @@ async def test_order_holds_within_a_task_and_not_between(
     assert (second.id, "task.pending") in heard
 
 
+async def test_a_held_attempt_holds_back_its_own_task_only(
+    database: Database, receiver: Receiver, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a receiver lets one attempt hang, what another task does later is told, and nothing of its own."""
+    monkeypatch.setattr(notifications, "LOOK_SECONDS", 0.01)
+    held = await a_task(database, await a_session(database, 1), TaskState.RUNNING)
+    hold = receiver.hold = asyncio.Event()
+    telling = asyncio.create_task(Notifications(database, receiver.url, SECRET, http).once())
+    async with asyncio.timeout(10):
+        await receiver.begun.wait()
+        receiver.hold = None
+        other = await a_task(database, await a_session(database, 2), TaskState.RUNNING)
+        while len(receiver.heard) < 2:
+            receiver.came.clear()
+            await receiver.came.wait()
+        assert {body["data"]["task_id"] for body in receiver.told} == {other.id}
+        hold.set()
+        assert await telling == 4
+    assert [body["data"]["task_id"] for body in receiver.told[2:]] == [held.id] * 2
+
+
 async def test_failures_are_tried_again_for_days_and_then_given_up(
     database: Database, receiver: Receiver, http: aiohttp.ClientSession
 ) -> None:
     """Each attempt waits as the schedule says, has the same id, and after the last one the log says so."""
+    assert SCHEDULE[:4] == (5, 30, 300, 1800)
     moment = Moment()
     await a_task(database)
     receiver.answers = [(503, {})] * (len(SCHEDULE) + 1)

@@ -20,8 +20,9 @@ from storage.models import Event, Session
 
 log = structlog.get_logger(__name__)
 
-# Seconds before the second and each later attempt; the example schedule of Standard Webhooks, three days.
-SCHEDULE = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+# Seconds before the second and each later attempt; the example schedule of Standard Webhooks, three days, and
+# half a minute more: a receiver that is started anew and missed two should not cost its task five minutes.
+SCHEDULE = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 SPREAD = 0.1  # of the pause, so that what failed together does not return together
 LONGEST_PAUSE = 86_400.0  # whatever Retry-After asks for
 FORGOTTEN = timedelta(days=3)  # an address that is configured later must not get history
@@ -81,17 +82,27 @@ class Notifications:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def once(self) -> int:
-        """Tell everything that is due now; returns how many requests were made."""
-        await self._drop_history()
+        """Tell everything that is due, until nothing is; returns how many requests were made.
+
+        Each attempt goes on by itself: a receiver that keeps one waiting holds back what comes later of that
+        task, and takes one of the places from the others.
+        """
         made = 0
-        while not self._gone:
-            waiting = await self._due()
-            if not waiting:
-                break
-            async with asyncio.TaskGroup() as group:
-                attempts = [group.create_task(self._tell(notice)) for notice in waiting]
-            made += sum(attempt.result() for attempt in attempts)
-        return made
+        under_way: dict[asyncio.Task[bool], int] = {}
+        async with asyncio.TaskGroup() as group:
+            while not self._gone:
+                await self._drop_history()
+                for notice in await self._due(set(under_way.values())):
+                    under_way[group.create_task(self._tell(notice))] = notice.event_id
+                if not under_way:
+                    break
+                ended, _ = await asyncio.wait(
+                    under_way, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                for attempt in ended:
+                    made += attempt.result()
+                    del under_way[attempt]
+        return made + sum(attempt.result() for attempt in under_way)
 
     async def _drop_history(self) -> None:
         """Forget in small transactions what nobody was to hear of while no address was configured."""
@@ -103,9 +114,13 @@ class Notifications:
                 if not await events.drop_untold(session, self._now() - FORGOTTEN):
                     return
 
-    async def _due(self) -> list[Notice]:
+    async def _due(self, under_way: set[int]) -> list[Notice]:
+        """Return what is due and not under way, as far as there are places; one just begun may be due yet."""
+        if len(under_way) >= TOGETHER:
+            return []
         async with self._database.reading() as session:
-            found = await events.due(session, self._now(), TOGETHER)
+            due = await events.due(session, self._now(), TOGETHER)
+            found = [one for one in due if one.id not in under_way][: TOGETHER - len(under_way)]
             return [
                 Notice(
                     one.id,
