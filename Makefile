@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 RUN := $(VENV)/bin/python
-# Journeys mostly wait for each other: three processes fill two cores.
-WORKERS ?= 3
+# Journeys mostly wait for each other: four processes fill two cores.
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage check lock clean
