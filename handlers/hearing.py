@@ -53,7 +53,14 @@ async def _one(router: routing.Router, event: sansio.Event, policy: Policy) -> H
     asks: list[Ask] = []
     try:
         await router.dispatch(event, policy, asks)
+    except payload.MalformedPayload as problem:  # whoever shaped it; that is no bug of ours
+        log.warning("delivery.parked", delivery=event.delivery_id, gh_event=event.event, why=str(problem))
+        return _parked(problem)
     except Exception as problem:  # the boundary: a bug in a handler must not lose the delivery
         log.exception("delivery.parked", delivery=event.delivery_id, gh_event=event.event)
-        return Heard(DeliveryState.PARKED, f"{type(problem).__name__}: {problem}")
+        return _parked(problem)
     return Heard(DeliveryState.HANDLED, None, asks)
+
+
+def _parked(problem: Exception) -> Heard:
+    return Heard(DeliveryState.PARKED, f"{type(problem).__name__}: {problem}")

@@ -1,11 +1,13 @@
 """What got lost on its way to us is picked up by a sweep, once, and nothing else is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.engine import sweeping
 from storage import repositories, tasks
@@ -28,6 +30,13 @@ async def quick(sqlite: Database, tmp_path: Path) -> AsyncIterator[Room]:
     """Serve the same over SQLite alone, for a test that claims nothing of storage."""
     async with sweep_room.room(sqlite, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def said() -> Iterator[list[MutableMapping[str, Any]]]:
+    """Keep what is logged."""
+    with capture_logs() as logs:
+        yield logs
 
 
 def _kinds(asked: list[Request]) -> list[tuple[RequestKind, str | None, str]]:
@@ -441,11 +450,12 @@ async def test_two_workers_do_not_sweep_at_once(room: Room) -> None:
 
 
 async def test_the_loop_sweeps_at_start_and_when_it_is_due(
-    quick: Room, monkeypatch: pytest.MonkeyPatch
+    quick: Room, monkeypatch: pytest.MonkeyPatch, said: list[MutableMapping[str, Any]]
 ) -> None:
     """A start does not wait; then four minutes count from the last sweep's start, also of one that failed."""
     monkeypatch.setattr(sweeping, "LOOK_SECONDS", 0.01)
-    quick.world.faults.fail("GET /app/installations", status=403, body={"message": "Not now."})
+    for path in ("/app/installations", "/app/hook/deliveries"):
+        quick.world.faults.fail(f"GET {path}", status=403, body={"message": "Not now."})
     sweep = quick.sweeping()
     looks: list[bool] = []
     is_due = sweep._is_due
@@ -470,6 +480,10 @@ async def test_the_loop_sweeps_at_start_and_when_it_is_due(
     finally:
         running.cancel()
         await asyncio.wait([running])
+    told = {line["event"]: line for line in said if line["log_level"] == "warning"}
+    assert set(told) == {"sweep.unavailable", "sweep.deliveries_unavailable"}
+    assert all("Not now." in line["why"] for line in told.values())
+    assert not any("exc_info" in line for line in said)  # that GitHub refuses is no bug of ours
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -295,8 +295,13 @@ async def test_texts_that_a_database_refuses_are_taken(hook: Hook) -> None:
     assert {row.state for row in await hook.rows(Delivery)} == {DeliveryState.HANDLED, DeliveryState.IGNORED}
 
 
-async def test_a_handler_that_raises_parks_its_delivery_alone(hook: Hook) -> None:
-    """A payload that no handler can read is 202, PARKED with its reason, without a Request; others flow."""
+async def test_a_handler_that_raises_parks_its_delivery_alone(
+    hook: Hook, said: list[MutableMapping[str, Any]]
+) -> None:
+    """A payload that no handler can read is 202, PARKED with its reason, without a Request; others flow.
+
+    Whoever sent it made the mistake: the log says which, and knows of no bug of ours.
+    """
     odd = [labeled(repository=None), labeled(issue={"number": True}), labeled(sender={"id": 10**30})]
     huge = labeled(repository={"id": 2**70, "full_name": "acme/shop"})
     bodies = [*odd, huge, labeled(), labeled(label={"name": "bug"})]
@@ -307,6 +312,10 @@ async def test_a_handler_that_raises_parks_its_delivery_alone(hook: Hook) -> Non
     parked, handled = DeliveryState.PARKED, DeliveryState.HANDLED
     assert states == [parked, parked, parked, parked, handled, handled]
     assert "repository.id is not int" in str(rows["0"].error)
+    lines = {line["delivery"]: line for line in said if line["event"] == "delivery.parked"}
+    assert {line["log_level"] for line in lines.values()} == {"warning"}
+    assert "repository.id is not int" in lines["0"]["why"]
+    assert not any("exc_info" in line for line in lines.values())
     assert [request.delivery_id for request in await hook.rows(Request)] == ["4"]
 
 

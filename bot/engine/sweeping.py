@@ -12,7 +12,7 @@ from gidgethub import routing
 from bot.engine import missed
 from bot.engine.missed import Looked, Missed
 from bot.engine.redelivery import Redelivery
-from bot.errors import Blocked, WorldFault
+from bot.errors import Blocked, JourneymanError, WorldFault
 from bot.github import faults, sweep
 from bot.github.client import GitHub, Installation
 from bot.github.sweep import Place
@@ -77,6 +77,8 @@ class Sweeping:
             try:
                 if not self._has_begun or await self._is_due():
                     await self.once()
+            except JourneymanError as problem:
+                log.warning("sweep.unavailable", why=str(problem))
             except Exception:
                 log.exception("sweep.failed")  # the next one tries again
             self._has_begun = True
@@ -113,6 +115,9 @@ class Sweeping:
         """Have failed deliveries sent again, and wait until they are stored, but not for long."""
         try:
             asked = await self._redelivery.once(self._github.app())
+        except JourneymanError as problem:
+            log.warning("sweep.deliveries_unavailable", why=str(problem))
+            return
         except Exception:
             log.exception("sweep.deliveries_failed")
             return
