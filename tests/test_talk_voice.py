@@ -2,8 +2,9 @@
 
 import pytest
 
-from bot.github import faults
+from bot.github import faults, reactions
 from bot.github.permissions import Role
+from bot.github.reactions import DONE_WELL, SEEN, Subject
 from storage.database import Database
 from storage.models import Request
 from tests.talk_room import Room
@@ -73,3 +74,22 @@ async def test_a_maintainers_nonsense_is_answered_each_time(room: Room) -> None:
     for number in range(1, 4):
         await room.comment(number, NONSENSE)
     assert len(room.installation.said) == 3
+
+
+async def test_help_names_the_roles_that_hold_here(room: Room) -> None:
+    """A repository may ask for others than the defaults."""
+    await room.configure(allow={"run": "admin", "steer": "write"})
+    await room.comment(1, "/journeyman help")
+    (said,) = room.installation.said
+    assert "| `/journeyman run` | admin role |" in said
+    assert "| `/journeyman test` | write role |" in said
+
+
+async def test_eyes_that_come_late_do_not_hide_how_it_ended(room: Room) -> None:
+    """In a flood the sign that it was seen may be told when the work is done already."""
+    room.installation.content.is_full = True
+    await room.done()
+    await reactions.ensure_reaction(room.installation, "acme/shop", Subject("comment", 1), DONE_WELL)
+    for number in (1, 2):
+        await room.comment(number, "@bot round up", pull=True)
+    assert room.installation.reactions == {("comment", 1): DONE_WELL, ("comment", 2): SEEN}

@@ -1,18 +1,25 @@
 """Say which configuration is in force in a repository, and where each of its values comes from."""
 
 from decimal import Decimal
-from typing import Any
-
-import yaml
 
 from bot.settings import Settings
 from bot.task.configuration import Configuration
 from bot.words.configured import Setting, Source
 
 
-def settings(found: Configuration, text: str | None, host: Settings) -> list[Setting]:
-    """Return every key of the contract's section 5 with its effective value."""
-    written = _keys(text)
+def settings(found: Configuration, host: Settings, *, fresh: bool) -> list[Setting]:
+    """Return every key of the contract's section 5 with its effective value.
+
+    `fresh`: it is what the file says now. Of one that was kept the values alone are known, and so only what
+    differs from the defaults counts as written there.
+    """
+    defaults = Configuration()
+    keys = found.model_fields_set if fresh else set(Configuration.model_fields)
+    written = {
+        key
+        for key in keys
+        if getattr(found, key) is not None and (fresh or getattr(found, key) != getattr(defaults, key))
+    }
     shown = found.model_dump()
     shown.update(
         label=found.label or host.label,
@@ -36,12 +43,3 @@ def _source(key: str, found: Configuration, written: set[str], host: Settings) -
     if key in {"test", "setup"}:
         return Source.DETECTED
     return Source.HOST if key in {"label", "model", "budget_usd"} else Source.DEFAULT
-
-
-def _keys(text: str | None) -> set[str]:
-    """Return the keys that the file names; one that can't be read names none."""
-    try:
-        data: Any = yaml.safe_load(text) if text and len(text) < 65_536 and "&" not in text else None
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return set()
-    return {str(key) for key in data} if isinstance(data, dict) else set()

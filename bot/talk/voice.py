@@ -9,6 +9,7 @@ from bot.github.publish import Ledger
 from bot.github.reactions import Subject
 from bot.settings import Settings
 from bot.talk import effective
+from bot.task.configuration import Configuration
 from bot.task.configured import Configured
 from bot.task.posting import Posting
 from bot.words import configured as configured_words
@@ -47,8 +48,9 @@ class Voice:
         installation = self._github.for_installation(request.installation_id)
         if answer.get("reaction"):
             subject = Subject(str(answer["subject"]["kind"]), int(answer["subject"]["id"]))
+            content = str(answer["reaction"])
             await reactions.ensure_reaction(
-                installation, request.repository, subject, str(answer["reaction"])
+                installation, request.repository, subject, content, gives_way=content == reactions.SEEN
             )
         await self._speak(installation, request, answer.get("parts") or [])
 
@@ -122,7 +124,7 @@ class Voice:
 
     async def _configuration(self, installation: Installation, request: Request) -> str:
         found, complaint, text = await self._configured.shown(installation, request.repository)
-        shown = effective.settings(found, text, self._settings)
+        shown = effective.settings(found, self._settings, fresh=not complaint)
         return configured_words.show(shown, self._secrets, found=text is not None, error=complaint)
 
     async def _here(self, installation: Installation, request: Request, one: Mapping[str, Any]) -> Here:
@@ -131,6 +133,7 @@ class Voice:
             secrets=self._secrets,
             slug=(await installation.identity()).slug,
             label=(kept.label if kept is not None else None) or self._settings.label,
+            allow=(kept or Configuration()).allow.model_dump(),
             issue=one.get("issue"),
             pull=one.get("pull"),
             status=TaskState(one["status"]) if one.get("status") else None,

@@ -21,6 +21,7 @@ class Here:
     secrets: Redactor = field(default_factory=Redactor, repr=False)
     slug: str = ""
     label: str = "journeyman"
+    allow: Mapping[str, str] = field(default_factory=dict)  # the least roles here, by `run` and `steer`
     issue: int | None = None  # the session's issue, where the label goes
     pull: int | None = None  # the session's pull request
     status: TaskState | None = None  # of the session's newest task; None: there is no session
@@ -192,7 +193,7 @@ def edit_ignored(here: Here) -> str:
 
 def help_(here: Here) -> str:
     """Return the table of commands, with examples."""
-    return help_table.table(here.slug, here.label, here.secrets)
+    return help_table.table(here.slug, here.label, here.secrets, **here.allow)
 
 
 STANDING: Mapping[str, Callable[[Here], str]] = {
