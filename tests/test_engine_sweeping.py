@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.engine import sweeping
+from bot.github import faults
 from storage import repositories, tasks
 from storage.database import Database
 from storage.models import Request
@@ -454,8 +455,7 @@ async def test_the_loop_sweeps_at_start_and_when_it_is_due(
 ) -> None:
     """A start does not wait; then four minutes count from the last sweep's start, also of one that failed."""
     monkeypatch.setattr(sweeping, "LOOK_SECONDS", 0.01)
-    for path in ("/app/installations", "/app/hook/deliveries"):
-        quick.world.faults.fail(f"GET {path}", status=403, body={"message": "Not now."})
+    quick.world.faults.fail("GET /app/installations", status=403, body={"message": "Not now."})
     sweep = quick.sweeping()
     looks: list[bool] = []
     is_due = sweep._is_due
@@ -480,10 +480,21 @@ async def test_the_loop_sweeps_at_start_and_when_it_is_due(
     finally:
         running.cancel()
         await asyncio.wait([running])
-    told = {line["event"]: line for line in said if line["log_level"] == "warning"}
-    assert set(told) == {"sweep.unavailable", "sweep.deliveries_unavailable"}
-    assert all("Not now." in line["why"] for line in told.values())
+    assert [(line["event"], line["log_level"]) for line in said if "why" in line] == [
+        ("sweep.unavailable", "warning")
+    ]
     assert not any("exc_info" in line for line in said)  # that GitHub refuses is no bug of ours
+
+
+async def test_a_record_of_deliveries_that_is_away_is_no_bug_of_ours(
+    quick: Room, said: list[MutableMapping[str, Any]]
+) -> None:
+    """The log says in one line what GitHub said."""
+    quick.world.faults.fail("GET /app/hook/deliveries", status=429, headers={"retry-after": "3600"})
+    with pytest.raises(faults.RateLimited):
+        await quick.sweeping().once()
+    (line,) = (line for line in said if line["event"] == "sweep.deliveries_unavailable")
+    assert (line["log_level"], "exc_info" in line) == ("warning", False)
 
 
 async def _until(holds: Callable[[], bool]) -> None:
