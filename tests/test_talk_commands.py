@@ -57,6 +57,14 @@ def _words(body: str) -> list[str]:
         ("\ufeff/journeyman st\u200bop", "stop", {}),
         ("\r\n/journeyman stop\r\n", "stop", {}),
         ("<details>\n\nlog\n\n</details>\n\n/journeyman stop", "stop", {}),
+        ("/journeyman stop, this is the wrong approach", "stop", {}),
+        ("/journeyman stop because budget=3 is too much", "stop", {}),
+        ("/journeyman pause - let me look first", "pause", {}),
+        ("/journeyman resume now that CI is back", "resume", {}),
+        ("@journeyman-acme stop, wrong approach", "stop", {}),
+        ("@journeyman-acme please stop! It costs too much.", "stop", {}),
+        ("@journeyman-acme stop because this is wrong", "stop", {}),
+        ("@journeyman-acme pause \u2014 I want to look", "pause", {}),
     ],
 )
 def test_a_command_is_understood(body: str, word: str, options: dict[str, str]) -> None:
@@ -156,6 +164,9 @@ def test_what_looks_like_a_command_is_misread_aloud(body: str, expected: tuple[s
     "body",
     [
         "@journeyman-acme stop the server from crashing",
+        "@journeyman-acme test, then rename it",
+        "@journeyman-acme resume, but with the other parser",
+        "@journeyman-acme stop, or is it nearly done?",
         "@journeyman-acme test the parser too",
         "@journeyman-acme help me understand this",
         "@journeyman-acme run the linter as well",

@@ -31,6 +31,11 @@ _THANKS = frozenset({"thanks", "thank", "thx", "ty", "cheers"})
 _PRAISE = _THANKS | {"you", "so", "very", "much", "a", "lot", "nice", "great", "good", "awesome", "perfect",
                      "amazing", "well", "work", "job", "done", "again"}  # fmt: skip
 _ASKS = frozenset({"status", "config", "help"})  # what a question may ask for
+# What is obeyed whatever is said beside it: people say why, and a stop that is not obeyed costs money.
+_RESTS = frozenset({"stop", "pause"})
+_WITH_REASON = _RESTS | {"resume"}  # after a mention that may say how to go on, and is free text
+_PARTS = (",", ".", ";", ":", "!")  # after the word that follows a mention, these set it apart from the rest
+_WHY = frozenset({"because", "since", "-", "--", "\u2013", "\u2014"})
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,10 @@ def _ordered(rest: str, line: str) -> Command | Misread:
     word = _bare(words[0])
     if word not in options.TAKES:
         return _unknown(words[0], line, _CLOSE)
-    return _with_options(word, _unpolite(words[1:]), line)
+    given = _unpolite(words[1:])
+    if word in _WITH_REASON and not _all_options(given):
+        return Command(word, {}, line)
+    return _with_options(word, given, line)
 
 
 def _asked(said: str, line: str) -> Command | Misread | None:
@@ -165,7 +173,18 @@ def _asked(said: str, line: str) -> Command | Misread | None:
         return found if found is not None and (found.suggestion and _close(word)) else None
     if said.rstrip().endswith("?") and word not in _ASKS:
         return None
-    return _with_options(word, rest, line) if all("=" in one for one in rest) else None
+    if _all_options(rest):
+        return _with_options(word, rest, line)
+    return Command(word, {}, line) if word in _RESTS and _is_set_apart(words) else None
+
+
+def _is_set_apart(words: list[str]) -> bool:
+    """Whether the first word stands for itself, and what follows only says why."""
+    return words[0].endswith(_PARTS) or words[1].lower().strip(",") in _WHY
+
+
+def _all_options(given: list[str]) -> bool:
+    return all("=" in one for one in given)
 
 
 def _close(word: str) -> bool:
