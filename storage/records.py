@@ -48,6 +48,8 @@ class Repository(Model):
     full_name: Mapped[str] = mapped_column(Words)
     label: Mapped[str | None] = mapped_column(Words)
     configuration: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # None where we never knew of another label.
+    label_since: Mapped[datetime | None] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -85,6 +87,7 @@ class Sweep(Model):
 
     repository_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     since: Mapped[datetime] = mapped_column(UtcTime)
+    label: Mapped[str | None] = mapped_column(Words)  # in the one row about everyone's label: which one
 
 
 class Answered(Model):

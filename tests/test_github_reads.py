@@ -121,3 +121,19 @@ async def test_of_comments_in_any_order_the_newest_stay() -> None:
         for most, shown in ((2, [4, 5]), (0, []), (9, [1, 2, 3, 4, 5])):
             found = await reads.comments(installation, "o/r", 4, until=until, most=most)
             assert ([c.id for c in found.shown], found.omitted) == (shown, 5 - len(shown))
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("2023-11-14T22:13:20Z", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
+        (1_700_000_000, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        (10**30, None),
+    ],
+)
+def test_a_moment_that_need_not_be_told(told: Any, moment: datetime | None) -> None:
+    """Webhooks word it as a number; what is told in no known way is as good as untold."""
+    assert reads.moment(told) == moment

@@ -1,7 +1,7 @@
 """The ledger counts what may have been spent, and effects remember what was done."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from storage import baselines, charges, clock, effects, repositories, test_cases
@@ -113,6 +113,28 @@ async def test_a_repository_keeps_its_last_good_configuration(database: Database
         kept = await repositories.find(session, 7)
     assert kept is not None
     assert (kept.full_name, kept.label, kept.configuration) == ("acme/store", None, {})
+
+
+async def test_a_repository_keeps_since_when_its_label_starts_tasks(database: Database) -> None:
+    """From the push that named another one, else from when we read that; what we read first is no change."""
+
+    async def since(label: str | None, pushed_at: datetime | None = None) -> tuple[datetime | None, datetime]:
+        async with database.transaction() as session:
+            await repositories.save(session, 7, "acme/shop", label, {}, pushed_at)
+        async with database.reading() as session:
+            kept = await repositories.find(session, 7)
+        assert kept is not None
+        return kept.label_since, kept.updated_at
+
+    nothing, first = await since("fix-me", clock.now())
+    same, second = await since("Fix-Me", clock.now())
+    pushed_at = clock.now()
+    named, _ = await since("bug", pushed_at)
+    later, _ = await since("bug", clock.now())
+    assert (nothing, same, named, later) == (None, None, pushed_at, pushed_at)
+    for label, pushed in (("a", None), ("b", first), (None, clock.now() + timedelta(hours=1))):
+        moved, read = await since(label, pushed)  # GitHub told of no push that can be the one
+        assert moved == read > second
 
 
 async def test_one_repositorys_money_is_looked_at_by_one_at_a_time(database: Database) -> None:

@@ -74,6 +74,7 @@ class Repository:
     archived: bool
     has_issues: bool
     url: str
+    pushed_at: datetime | None = None
 
 
 async def issue(installation: Installation, repo: str, number: int) -> Issue:
@@ -133,12 +134,12 @@ async def comments(
 
 async def repository(installation: Installation, repo: str) -> Repository:
     """Return the repository of a name, followed through a rename. Raises NotFound or WorldFault."""
-    return _repository(await installation.get("/repos/{owner}/{repo}", **client.owner_and_name(repo)))
+    return repository_of(await installation.get("/repos/{owner}/{repo}", **client.owner_and_name(repo)))
 
 
 async def repository_by_id(installation: Installation, repository_id: int) -> Repository:
     """Return the repository of an id, whatever it is called now. Raises NotFound or WorldFault."""
-    return _repository(await installation.get("/repositories/{id}", id=repository_id))
+    return repository_of(await installation.get("/repositories/{id}", id=repository_id))
 
 
 async def configuration(installation: Installation, repo: str, branch: str) -> str | None:
@@ -164,7 +165,8 @@ async def configuration(installation: Installation, repo: str, branch: str) -> s
         raise faults.Invalid(f"{where} is not UTF-8 text.") from fault
 
 
-def _repository(data: Mapping[str, Any]) -> Repository:
+def repository_of(data: Mapping[str, Any]) -> Repository:
+    """Return the repository that GitHub tells of, alone or in a list."""
     return Repository(
         id=int(data["id"]),
         full_name=str(data["full_name"]),
@@ -173,7 +175,16 @@ def _repository(data: Mapping[str, Any]) -> Repository:
         archived=bool(data.get("archived")),
         has_issues=bool(data.get("has_issues", True)),
         url=str(data.get("html_url") or ""),
+        pushed_at=moment(data.get("pushed_at")),
     )
+
+
+def moment(told: Any) -> datetime | None:
+    """Return a time that not every server tells; GitHub words it as text, in webhooks also as seconds."""
+    try:
+        return datetime.fromtimestamp(told, UTC) if isinstance(told, int) else _time(str(told))
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _comment(data: Mapping[str, Any], *, ours: bool) -> Comment:

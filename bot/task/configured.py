@@ -31,8 +31,9 @@ class Configured:
             return await self.kept(repository.id) or Configuration(), str(problem)
         async with self._database.transaction() as writing:
             await repositories.save(
-                writing, repository.id, repository.full_name, found.label, found.model_dump()
-            )
+                writing, repository.id, repository.full_name, found.label, found.model_dump(),
+                repository.pushed_at,
+            )  # fmt: skip
         return found, ""
 
     async def shown(self, installation: Installation, name: str) -> tuple[Configuration, str, str | None]:

@@ -26,6 +26,7 @@ def upgrade() -> None:
         "sweeps",
         sa.Column("repository_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("label", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("repository_id", name=op.f("pk_sweeps")),
     )
     op.create_table(
@@ -65,6 +66,9 @@ def upgrade() -> None:
             postgresql_where=sa.text("notified_at IS NULL AND kind = 'state'"),
         )
         batch_op.create_index("uq_events_seq", ["task_id", "seq"], unique=True)
+
+    with op.batch_alter_table("repositories", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("label_since", sa.DateTime(timezone=True), nullable=True))
 
     with op.batch_alter_table("requests", schema=None) as batch_op:
         batch_op.add_column(sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True))
