@@ -1,4 +1,4 @@
-"""Tell what a look at GitHub is held against: open sessions, and what was asked and done in a thread."""
+"""Tell what a look at GitHub is held against: sessions, pull requests, what was asked in a thread."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,23 @@ class Watched:
 
     session_id: str
     issue_number: int
-    pull_request: int | None
-    pull_state: str | None
-    created_at: datetime
     is_busy: bool = False
     asked_at: datetime | None = None
     by_label: bool = False
     task_by_label: bool = False
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A pull request of ours, whose session began at `created_at` and may have ended.
+
+    `is_open`: we know nothing else of it. Otherwise it was closed unmerged, as far as we know.
+    """
+
+    number: int
+    is_open: bool
+    created_at: datetime
+    ended_at: datetime | None
 
 
 async def in_repository(session: AsyncSession, repository_id: int) -> list[Watched]:
@@ -68,9 +78,6 @@ def _watched(owner: Session, rows: Sequence[Row[Any]]) -> Watched:
     return Watched(
         session_id=owner.id,
         issue_number=int(owner.issue_number or 0),
-        pull_request=owner.pull_request,
-        pull_state=owner.pull_state,
-        created_at=owner.created_at,
         is_busy=bool(busy),
         asked_at=moment_of(last or {}),
         by_label=bool(rows) and _is_by_label(rows[0]),
@@ -80,6 +87,30 @@ def _watched(owner: Session, rows: Sequence[Row[Any]]) -> Watched:
 
 def _is_by_label(row: Row[Any]) -> bool:
     return row.kind is RequestKind.RUN and (row.text or {}).get("event") in BY_LABEL
+
+
+async def offers(session: AsyncSession, repository_id: int, closed_since: datetime) -> list[Offer]:
+    """Return the pull requests that we hold for open, and those that were closed since then; newest first.
+
+    A review is heard whatever became of its session, and whether or not that had an issue.
+    """
+    query = (
+        select(Session)
+        .where(
+            Session.repository_id == repository_id,
+            Session.pull_request.is_not(None),
+            or_(
+                Session.pull_state == "open",
+                Session.pull_state.is_(None) & Session.ended_at.is_(None),
+                (Session.pull_state == "closed") & (Session.ended_at >= closed_since),
+            ),
+        )
+        .order_by(Session.created_at.desc())
+    )
+    return [
+        Offer(int(each.pull_request or 0), each.pull_state != "closed", each.created_at, each.ended_at)
+        for each in await session.scalars(query)
+    ]
 
 
 async def is_known(

@@ -108,10 +108,10 @@ class Room:
             for task in await tasks.unfinished_of(session, owner.id):
                 await tasks.finish(session, task.id, TaskState.COMPLETED)
 
-    async def offer(self, owner: Session) -> Pull:
+    async def offer(self, owner: Session, branch: str = "work") -> Pull:
         """Let the session have a pull request."""
-        await self.world.commit("acme/shop", "work", {"shop.py": "TOTAL = 2\n"}, "maria", "Fix")
-        pull = await self.world.open_pull("acme/shop", self.world.app.bot, "Fix", "work")
+        await self.world.commit("acme/shop", branch, {"shop.py": "TOTAL = 2\n"}, "maria", "Fix")
+        pull = await self.world.open_pull("acme/shop", self.world.app.bot, "Fix", branch)
         async with self.database.transaction() as session:
             number = pull.issue.number
             await sessions.change(session, owner.id, pull_request=number, pull_state="open")
@@ -129,6 +129,7 @@ async def room(database: Database, folder: Path) -> AsyncIterator[Room]:
         world = bench.world
         world.app.webhook_secret, world.hook_url = webhook_post.SECRET, hook.url
         await world.open_issue("acme/shop", "maria", "Totals are wrong", "Off by one.")
+        next(iter(world.installations.values())).created_at = world.stamp(-86_400)
         await world.delivered()
         github = GitHub(http, api_url=world.url, app_id=str(world.app.id), private_key=world.app.private_key)
         try:

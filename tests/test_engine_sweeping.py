@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.engine import sweeping
-from bot.github import faults
-from storage import repositories, tasks
+from bot.engine import offers, sweeping
+from bot.github import faults, reads
+from bot.task.configured import Configured
+from storage import repositories, sessions, tasks
 from storage.database import Database
 from storage.models import Request
 from storage.words import RequestKind
-from tests import sweep_room
+from tests import records, sweep_room
 from tests.sweep_room import LABEL, Room
 
 
@@ -140,6 +141,88 @@ async def test_a_repositorys_own_label_counts(quick: Room) -> None:
     assert await quick.sweeping().once() == 1
 
 
+async def test_a_label_from_before_the_installation_is_not_for_us(quick: Room) -> None:
+    """Who set it could not mean an App that was not there; a later label counts, at our first start too."""
+    world = quick.world
+    fresh = await world.open_issue("acme/shop", "maria", "Fresh")
+    next(iter(world.installations.values())).created_at = world.stamp(-3600)
+    async with quick.losing():
+        for issue, offset in ((quick.issue, -90 * 86_400), (fresh, -1800)):
+            world.faults.clock_offset = offset
+            await world.label(issue, LABEL, "kim")
+        world.faults.clock_offset = 0
+    assert await quick.sweeping().once() == 1
+    assert [each.issue_number for each in await quick.asked()] == [fresh.number]
+
+
+async def test_a_label_from_before_it_started_tasks_is_not_for_us(room: Room) -> None:
+    """The configuration names another label: issues that wore it before start nothing, later ones do."""
+    world = room.world
+    sweep = room.sweeping()
+    fresh = await world.open_issue("acme/shop", "maria", "Fresh")
+    async with room.losing():
+        world.faults.clock_offset = -3600
+        await world.label(room.issue, "bug", "kim")
+        world.faults.clock_offset = 0
+    assert await sweep.once() == 0  # it reads that there is no configuration
+    await world.commit("acme/shop", "main", {".github/journeyman.yml": "label: Bug\n"}, "maria", "Configure")
+    await Configured(room.database).read(
+        room.installation, await reads.repository(room.installation, "acme/shop")
+    )
+    async with room.losing():
+        world.faults.clock_offset = 60
+        await world.label(fresh, "bug", "kim")
+    world.faults.clock_offset, room.later.seconds = 0, 120
+    assert await sweep.once() == 1
+    told = [each.issue_number for each in await room.asked() if each.kind is RequestKind.RUN]
+    assert told == [fresh.number]
+
+
+async def test_everyones_label_starts_tasks_from_its_first_sweep_on(room: Room) -> None:
+    """A host that renames it gets no task for each issue that wears the new name already."""
+    world = room.world
+    fresh = await world.open_issue("acme/shop", "maria", "Fresh")
+    async with room.losing():
+        world.faults.clock_offset = -3600
+        await world.label(room.issue, "bug", "kim")
+        world.faults.clock_offset = 0
+    assert await room.sweeping().once() == 0
+    assert await room.sweeping(label="bug").once() == 0
+    async with room.losing():
+        world.faults.clock_offset = 120
+        await world.label(fresh, "bug", "kim")
+    world.faults.clock_offset, room.later.seconds = 0, 240
+    assert await room.sweeping(label="BUG").once() == 1
+    assert [each.issue_number for each in await room.asked()] == [fresh.number]
+
+
+async def test_a_configuration_that_nobody_told_us_of_is_read(quick: Room) -> None:
+    """A file that was there before us names the label by which the same sweep finds an issue; once."""
+    world = quick.world
+    files = {".github/journeyman.yml": "label: agent\n"}
+    async with quick.losing():
+        await world.commit("acme/shop", "main", files, "maria", "Configure")
+        await world.label(quick.issue, "agent", "kim")
+    assert await quick.sweeping().once() == 1
+    world.requests.clear()
+    assert await quick.sweeping().once() == 0
+    assert not any("journeyman.yml" in each.path for each in world.requests)
+
+
+async def test_a_configuration_that_can_not_be_used_is_read_once(quick: Room) -> None:
+    """It is read again after a push or a restart, not by every sweep; meanwhile everyone's label counts."""
+    async with quick.losing():
+        await quick.world.commit(
+            "acme/shop", "main", {".github/journeyman.yml": "label: [\n"}, "maria", "Try"
+        )
+        await quick.world.label(quick.issue, LABEL, "kim")
+    sweep = quick.sweeping()
+    assert await sweep.once() == 1
+    quick.world.requests.clear()
+    assert await sweep.once() == 0
+    assert not any("journeyman.yml" in each.path for each in quick.world.requests)
+
+
 async def test_without_an_issues_history_its_author_stands_in(quick: Room) -> None:
     """A server without that list: the label of an issue we never worked on counts, as its author's, once."""
     quick.world.faults.fail("GET .*/issues/1/events", times=9, status=404, body={"message": "Not Found"})
@@ -222,6 +305,90 @@ async def test_a_lost_review_is_picked_up_once(quick: Room) -> None:
     assert (request.cause, request.issue_number) == (f"review:{quick.repository_id}:{given.id}", 2)
     assert (request.text["state"], request.text["head_ref"]) == ("changes_requested", "work")
     assert await quick.sweeping().once() == 0
+
+
+async def test_a_review_is_not_lost_with_its_session(room: Room) -> None:
+    """The issue was closed or labelled again, or there never was one: the pull request is still reviewed."""
+    owner = await room.work()
+    pull = await room.offer(owner)
+    await room.finish(owner)
+    api = await records.a_session(room.database, None, repository_id=room.repository_id)
+    other = await room.offer(api, "other")
+    async with room.database.transaction() as session:
+        await sessions.end(session, owner.id)
+    async with room.losing():
+        for each in (pull, other):
+            await room.world.review(each, "maria", "REQUEST_CHANGES", "Please test it.")
+    sweep = room.sweeping()
+    assert await sweep.once() == 2
+    assert {each.issue_number for each in (await room.asked())[-2:]} == {
+        pull.issue.number,
+        other.issue.number,
+    }
+    assert await sweep.once() == 0
+    room.world.requests.clear()
+    await sweep.once()
+    asked = [each for each in room.world.requests if "/pulls/" in each.path]
+    assert [each.status for each in asked] == [304] * 4
+
+
+async def test_many_pull_requests_take_turns(quick: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look asks about so many of a repository's; those not seen for longest come first."""
+    monkeypatch.setattr(offers, "MOST", 2)
+    owners = [await records.a_session(quick.database, None, repository_id=quick.repository_id) for _ in "abc"]
+    pulls = [(await quick.offer(owner, name)).issue.number for owner, name in zip(owners, "abc", strict=True)]
+    sweep = quick.sweeping()
+    seen = []
+    for _ in range(2):
+        quick.world.requests.clear()
+        await sweep.once()
+        seen += [
+            int(each.path.split("/")[5]) for each in quick.world.requests if each.path.endswith("/reviews")
+        ]
+    assert len(seen) == 4
+    assert set(seen) == set(pulls)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_pull_request_that_is_open_after_all_is_reopened_once(room: Room, *, known: bool) -> None:
+    """We hold it for closed, since its closing came late or its reopening got lost."""
+    owner = await room.work()
+    pull = await room.offer(owner)
+    await room.finish(owner)
+    async with room.losing():
+        await room.world.close_issue(pull.issue, "kim")
+        if not known:
+            await room.world.reopen_issue(pull.issue, "kim")
+    if known:
+        await room.world.reopen_issue(pull.issue, "kim")
+    before = len(await room.asked())
+    async with room.database.transaction() as session:
+        await sessions.change(session, owner.id, pull_state="closed")
+        await sessions.end(session, owner.id)
+    assert await room.sweeping().once() == 1
+    request = (await room.asked())[before]
+    assert (request.kind, request.issue_number) == (RequestKind.PULL_REOPENED, pull.issue.number)
+    assert await room.sweeping().once() == 0
+    room.later.seconds = 0
+    async with room.database.transaction() as session:
+        await sessions.end(session, owner.id)
+    assert await room.sweeping().once() == 0  # closed a moment ago: GitHub may not show it yet
+    room.later.seconds = 4 * 86_400
+    assert await room.sweeping().once() == 0  # closed long ago: no delivery of then comes any more
+
+
+async def test_a_pull_request_that_is_closed_stays_closed(quick: Room) -> None:
+    """That of a session that ended lately is looked at, and nothing comes of it."""
+    owner = await quick.work()
+    pull = await quick.offer(owner)
+    await quick.finish(owner)
+    await quick.world.close_issue(pull.issue, "kim")
+    count = len(await quick.asked())
+    async with quick.database.transaction() as session:
+        await sessions.change(session, owner.id, pull_state="closed")
+        await sessions.end(session, owner.id)
+    assert await quick.sweeping().once() == 0
+    assert len(await quick.asked()) == count
 
 
 @pytest.mark.parametrize("merged", [True, False])
@@ -509,8 +676,8 @@ def _sweeps(room: Room) -> int:
 
 async def test_a_full_purse_bounds_what_a_sweep_costs(quick: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """With more repositories than the purse pays for, each sweep takes those not seen for longest."""
-    monkeypatch.setattr(sweeping, "PURSE", 4.0)
-    monkeypatch.setattr(sweeping, "ALLOWANCE", 4.0)
+    monkeypatch.setattr(sweeping, "PURSE", 6.0)
+    monkeypatch.setattr(sweeping, "ALLOWANCE", 6.0)
     for name in ("acme/a", "acme/b", "acme/c"):
         await quick.world.seed_repository(name, {"a.py": "A = 1\n"})
     sweep = quick.sweeping()

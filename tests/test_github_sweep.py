@@ -74,7 +74,10 @@ async def test_installations_and_repositories(bench: Bench, github: GitHub) -> N
     """A suspended installation is left out, an archived repository is marked."""
     world = bench.world
     (installation,) = world.installations.values()
-    assert await sweep.installations(github.app()) == [installation.id]
+    (found,) = await sweep.installations(github.app())
+    assert (found.id, found.created_at) == (
+        installation.id, datetime.fromisoformat(installation.created_at)
+    )  # fmt: skip
     world.repository(SHOP).archived = True
     (place,) = await sweep.repositories(_installed(bench, github))
     assert (place.full_name, place.id, place.archived) == (SHOP, world.repository(SHOP).id, True)

@@ -20,7 +20,9 @@ PLAYS = [
 
 
 async def _happens(told: Story, issues: dict[str, Issue], pulls: dict[str, Pull]) -> None:
-    """Let people do in each repository what nobody will hear of, two minutes ago."""
+    """Let people do in each repository what nobody will hear of, two minutes ago, when the App was there."""
+    for installation in told.world.installations.values():
+        installation.created_at = told.world.stamp(-600)
     told.world.faults.clock_offset = -120
     for name in ("labelled", "labelled-lost"):
         await told.world.label(issues[name], story.LABEL, "maria")

@@ -108,6 +108,16 @@ class Scene:
         )
         return Lost(pull.number, moment, name, event)
 
+    def pull_reopened(self, pull: Offered, held_since: datetime) -> Lost:
+        """Say that a pull request is open again, which we hold for closed since that moment of our own.
+
+        Its reopening may have been heard of before its closing was, so that its name is not the webhook's.
+        """
+        name = f"swept:reopened:{self._id}:{pull.number}:{held_since.isoformat()}"
+        told = {key: value for key, value in pull.told.items() if key != "updated_at"}
+        event = self._event(name, "pull_request", "reopened", None, number=pull.number, pull_request=told)
+        return Lost(pull.number, held_since, name, event)
+
     def _event(
         self, name: str, event: str, action: str, sender: Mapping[str, Any] | None, **parts: Any
     ) -> sansio.Event:

@@ -9,13 +9,14 @@ import structlog
 from cachetools import LRUCache
 from gidgethub import routing
 
-from bot.engine import missed
-from bot.engine.missed import Looked, Missed
+from bot.engine import look
+from bot.engine.look import Looked
+from bot.engine.missed import Missed
 from bot.engine.redelivery import Redelivery
 from bot.errors import Blocked, JourneymanError, WorldFault
 from bot.github import faults, sweep
 from bot.github.client import GitHub, Installation
-from bot.github.sweep import Place
+from bot.github.sweep import Installed, Place
 from handlers import routes
 from storage import clock, sweeps, turn, watched
 from storage.database import Database
@@ -36,12 +37,13 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 _INSTALLATIONS_TOGETHER = 4
 _MOST_FAILURES = 3  # in a row: then GitHub is away, and every further repository would wait for it in vain
 
-# What a sweep may cost. A repository takes two questions (its labelled issues, its new comments), and up to
-# four for each open session. An answer that has not changed is a 304, which GitHub does not count, so only
-# changed lists are paid for. An installation's purse holds 600 of them and gets 60 at each of an hour's 15
-# sweeps: at most 600 + 15 * 60 = 1,500 in any hour, of the 5,000 that GitHub grants. A start pays for every
-# list once: the first sweep sees up to 300 repositories, and each later one all of them while fewer than 60
-# lists change in four minutes. Beyond that those not seen for the longest time come first.
+# What a sweep may cost. A repository takes two questions (its labelled issues, its new comments), one more
+# the first time (its configuration), and up to two for each open session and each open pull request of ours.
+# An answer that has not changed is a 304, which GitHub does not count, so only changed lists are paid for. An
+# installation's purse holds 600 of them and gets 60 at each of an hour's 15 sweeps: at most
+# 600 + 15 * 60 = 1,500 in any hour, of the 5,000 that GitHub grants. A start pays for every list once: the
+# first sweep sees up to 200 new repositories, or 300 known ones, and each later one all of them while fewer
+# than 60 lists change in four minutes. Beyond that those not seen for the longest time come first.
 PURSE = 600.0
 ALLOWANCE = 60.0
 
@@ -64,6 +66,7 @@ class Sweeping:
         self._dispatched = dispatched
         self._now = now
         self._patience_seconds = patience_seconds
+        self._label = label
         self._missed = Missed(database, router or routes.router(), label, now)
         self._redelivery = Redelivery(database, now)
         self._sweeping = asyncio.Lock()
@@ -103,12 +106,13 @@ class Sweeping:
         begun = self._now()
         async with self._database.transaction() as session:
             await sweeps.reached(session, LAST_SWEEP, begun)
+            await sweeps.goes_by(session, self._label, begun)
         await self._redeliver()
         together = asyncio.Semaphore(_INSTALLATIONS_TOGETHER)
-        ids = await sweep.installations(self._github.app())
-        found = await asyncio.gather(*(self._installation(each, together) for each in ids))
+        installed = await sweep.installations(self._github.app())
+        found = await asyncio.gather(*(self._installation(each, together) for each in installed))
         seconds = (self._now() - begun).total_seconds()
-        log.info("sweep.done", installations=len(ids), recovered=sum(found), seconds=round(seconds, 1))
+        log.info("sweep.done", installations=len(installed), recovered=sum(found), seconds=round(seconds, 1))
         return sum(found)
 
     async def _redeliver(self) -> None:
@@ -129,17 +133,18 @@ class Sweeping:
         if late:
             log.info("sweep.redelivery_late", late=len(late), asked=len(asked))
 
-    async def _installation(self, installation_id: int, together: asyncio.Semaphore) -> int:
+    async def _installation(self, installed: Installed, together: asyncio.Semaphore) -> int:
         """Look at the installation's repositories; nothing that goes wrong there stops the other ones."""
         async with together:
-            installation = self._github.for_installation(installation_id)
+            installation = self._github.for_installation(installed.id)
             try:
                 places = await self._repositories(installation)
-                return await self._places(installation, [each for each in places if not each.archived])
+                living = [each for each in places if not each.archived]
+                return await self._places(installation, living, installed.created_at)
             except (Blocked, WorldFault) as fault:
-                log.info("sweep.installation_closed", installation=installation_id, why=str(fault))
+                log.info("sweep.installation_closed", installation=installed.id, why=str(fault))
             except Exception:
-                log.exception("sweep.installation_failed", installation=installation_id)
+                log.exception("sweep.installation_failed", installation=installed.id)
             return 0
 
     async def _repositories(self, installation: Installation) -> list[Place]:
@@ -157,7 +162,9 @@ class Sweeping:
                 log.info("sweep.repository_gone", repository=name)
         return found
 
-    async def _places(self, installation: Installation, places: list[Place]) -> int:
+    async def _places(
+        self, installation: Installation, places: list[Place], installed_at: datetime | None
+    ) -> int:
         """Look at as many repositories as the purse allows, those first that were not seen for longest."""
         purse = self._purses.get(installation.id, PURSE - ALLOWANCE) + ALLOWANCE
         found = failures = 0
@@ -167,19 +174,21 @@ class Sweeping:
                 log.info("sweep.postponed", installation=installation.id, repositories=len(places) - seen)
                 break
             self._looked[place.id] = self._now()
-            look = await self._place(installation, place)
-            failures = failures + 1 if look is None else 0
-            if look is not None:
-                found += look.recovered
-                purse -= look.changed
+            looked = await self._place(installation, place, installed_at)
+            failures = failures + 1 if looked is None else 0
+            if looked is not None:
+                found += looked.recovered
+                purse -= looked.changed
         self._purses[installation.id] = min(purse, PURSE)
         return found
 
-    async def _place(self, installation: Installation, place: Place) -> Looked | None:
+    async def _place(
+        self, installation: Installation, place: Place, installed_at: datetime | None
+    ) -> Looked | None:
         """Look at one repository; None when that failed."""
         try:
-            look = await self._missed.look(installation, place)
-        except missed.CLOSED_DOORS:
+            looked = await self._missed.look(installation, place, installed_at)
+        except look.CLOSED_DOORS:
             raise
         except WorldFault as fault:
             log.info("sweep.unavailable", repository=place.full_name, why=str(fault))
@@ -187,6 +196,6 @@ class Sweeping:
         except Exception:
             log.exception("sweep.repository_failed", repository=place.full_name)
             return None
-        if look.recovered:
+        if looked.recovered:
             self._dispatched()
-        return look
+        return looked

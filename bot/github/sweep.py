@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.github import client, faults
+from bot.github import client, faults, reads
 from bot.github.calls import Caller
 from bot.github.client import Installation
 
@@ -33,6 +33,14 @@ class Attempt:
     at: datetime
     succeeded: bool
     redelivery: bool
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An installation that nobody has suspended, and since when it is there; None where GitHub tells not."""
+
+    id: int
+    created_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ class Offered:
     """A pull request, and when it was closed, merged or not."""
 
     number: int
+    is_open: bool
     closed_at: datetime | None
     told: Told
 
@@ -123,10 +132,14 @@ async def redeliver(app: Caller, attempt: Attempt) -> None:
     await app.post("/app/hook/deliveries/{id}/attempts", repeatable=True, id=attempt.id)
 
 
-async def installations(app: Caller) -> list[int]:
-    """Return the ids of the installations that nobody has suspended. Raises Refused and WorldFault."""
+async def installations(app: Caller) -> list[Installed]:
+    """Return the installations that nobody has suspended. Raises Refused and WorldFault."""
     pages = app.getiter("/app/installations{?per_page}", per_page=_PAGE)
-    return [int(data["id"]) async for data in pages if not data.get("suspended_at")]
+    return [
+        Installed(int(data["id"]), reads.moment(data.get("created_at")))
+        async for data in pages
+        if not data.get("suspended_at")
+    ]
 
 
 async def repositories(installation: Installation) -> list[Place]:
@@ -192,7 +205,8 @@ async def comments(installation: Installation, repo: str, since: datetime) -> li
 async def pull(installation: Installation, repo: str, number: int) -> Offered:
     """Return a pull request as it is now. Raises NotFound, Refused and WorldFault."""
     data = await installation.get(_REPO + "/pulls/{number}", **client.owner_and_name(repo), number=number)
-    return Offered(int(data["number"]), _time_or_none(data.get("closed_at")), data)
+    is_open = data.get("state") == "open"
+    return Offered(int(data["number"]), is_open, _time_or_none(data.get("closed_at")), data)
 
 
 async def reviews(installation: Installation, repo: str, number: int) -> list[Said]:
