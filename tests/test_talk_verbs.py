@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bot.github.permissions import Role
 from bot.task.work import Phase
 from storage import sessions, tasks
 from storage.database import Database
@@ -119,3 +120,33 @@ async def test_the_status_of_what_was_turned_away_is_said(room: Room) -> None:
     (said,) = room.installation.said
     assert "ended (refused)" in said
     assert room.installation.reactions == {("comment", 1): "+1"}
+
+
+@pytest.mark.parametrize("word", ["stop", "pause"])
+async def test_who_may_only_guide_stops_and_pauses_nothing_but_what_they_asked_for(
+    room: Room, word: str
+) -> None:
+    """Their follow-up waits behind the work of somebody else, which goes on."""
+    owner = await room.session()
+    work = await room.at_work(owner)
+    room.permissions.roles["tom"] = Role.TRIAGE
+    await room.review(5, by="tom")
+    theirs = await room.waiting()
+    await room.comment(1, f"/journeyman {word}", "tom", pull=True)
+    found = [await records.read_task(room.database, task.id) for task in (work, theirs)]
+    wanted = [(task.cancel_wanted is not None, task.pause_wanted is not None) for task in found]
+    assert wanted == [(False, False), (word == "stop", word == "pause")]
+    assert room.installation.reactions["comment", 1] == "+1"
+    await room.comment(2, "/journeyman stop", "maria", pull=True)
+    assert (await records.read_task(room.database, work.id)).cancel_wanted is not None
+
+
+async def test_who_may_only_guide_lets_nothing_of_others_go_on(room: Room) -> None:
+    """Whoever paused it decides, or whoever may start work."""
+    owner = await room.session()
+    work = await room.at_work(owner, pause_wanted="maria")
+    room.permissions.roles["tom"] = Role.TRIAGE
+    await room.review(5, by="tom")
+    request = await room.comment(1, "/journeyman resume", "tom", pull=True)
+    assert request.outcome == "refused: resume"
+    assert (await records.read_task(room.database, work.id)).pause_wanted == "maria"

@@ -230,6 +230,17 @@ async def test_a_word_that_comes_while_the_proof_runs_goes_first(sqlite: Databas
             assert [heir.trigger["guidance"][0]["text"] for heir in await _others(work)] == ["Wait."]
 
 
+async def test_a_word_that_comes_too_late_makes_a_waiting_retest_a_follow_up(sqlite: Database) -> None:
+    """A task that only runs tests would never hear it."""
+    work = await _at_work(sqlite)
+    retest = await records.a_task(sqlite, work.session, kind=TaskKind.RETEST, trigger={"origin": "test"})
+    await _say(work, _word("ann", "Late."))
+    await ending.end(work, TaskState.COMPLETED)
+    heir = await records.read_task(sqlite, retest.id)
+    assert (heir.kind, heir.trigger["origin"]) == (TaskKind.FOLLOW_UP, "guidance")
+    assert [word["text"] for word in heir.facts["words"]] == ["Late."]
+
+
 async def _ended(
     database: Database,
     status: TaskState,

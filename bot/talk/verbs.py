@@ -52,7 +52,6 @@ async def run(thread: Thread, command: Command) -> Said:
 
 async def stop(thread: Thread, command: Command) -> Said:
     """End what goes on; the conversation and the branch stay."""
-    del command
     said_at = order.moment(thread.request)
     # What was asked for after the stop, by GitHub's clock, is not what the stop is about.
     meant = [
@@ -60,6 +59,9 @@ async def stop(thread: Thread, command: Command) -> Said:
     ]
     if thread.owner is None or not meant:
         return thread.unable("nothing_to_stop")
+    meant = _within_reach(thread, meant)
+    if not meant:
+        return thread.denied("run", command.word)
     why = f"@{thread.speaker.login} asked for it by `/journeyman stop`"
     for task in meant:
         await tasks.want_cancel(thread.session, thread.owner.id, why, task_id=task.id)
@@ -68,21 +70,32 @@ async def stop(thread: Thread, command: Command) -> Said:
 
 async def pause(thread: Thread, command: Command) -> Said:
     """Let the task rest after its present step."""
-    del command
     if not thread.working or thread.owner is None:
         return thread.unable("nothing_to_pause")
-    await tasks.want_pause(thread.session, thread.working[0].id, thread.speaker.login)
+    meant = _within_reach(thread, thread.working)
+    if not meant:
+        return thread.denied("run", command.word)
+    await tasks.want_pause(thread.session, meant[0].id, thread.speaker.login)
     return Said("pausing", refresh=thread.owner.id)
 
 
 async def resume(thread: Thread, command: Command) -> Said:
     """Let a task that rests go on."""
-    del command
     resting = [task for task in thread.working if task.pause_wanted or task.paused_by is PausedBy.PERSON]
     if not resting or thread.owner is None:
         return thread.unable("nothing_to_resume")
-    await tasks.resume(thread.session, resting[0].id, thread.speaker.login)
+    meant = _within_reach(thread, resting)
+    if not meant:
+        return thread.denied("run", command.word)
+    await tasks.resume(thread.session, meant[0].id, thread.speaker.login)
     return Said("resuming", refresh=thread.owner.id)
+
+
+def _within_reach(thread: Thread, found: list[Task]) -> list[Task]:
+    """Return those of the tasks that the speaker may stop, pause and resume: who asked for one, only that."""
+    if thread.speaker.may("run"):
+        return found
+    return [task for task in found if task.requester_id == thread.speaker.id is not None]
 
 
 async def retry(thread: Thread, command: Command) -> Said:

@@ -68,6 +68,9 @@ async def leave_to_next(session: AsyncSession, task: Task, owner: Session) -> Ta
     if pending:
         kept = pending[0].facts.get("words") or []
         await tasks.set_facts(session, pending[0].id, words=[*kept, *words])
+        if pending[0].kind is TaskKind.RETEST:  # it would hear none of them
+            trigger = {**pending[0].trigger, "origin": "guidance"}
+            await tasks.change(session, pending[0].id, kind=TaskKind.FOLLOW_UP, trigger=trigger)
         return pending[0]
     last = words[-1]
     subject = {"kind": "comment", "id": last["comment_id"]} if last.get("comment_id") else None
