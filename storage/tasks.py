@@ -14,6 +14,7 @@ from storage.models import Session, Task
 from storage.words import ENDED, LIVE, EventKind, PausedBy, Reason, TaskKind, TaskState
 
 ADMIT = "admit"  # the phase every task begins in
+WAITS = "waiting for a free slot"  # the progress of a task in line
 
 
 async def create(
@@ -74,13 +75,27 @@ async def of_session(session: AsyncSession, session_id: str) -> list[Task]:
 
 
 async def ahead(session: AsyncSession, task: Task) -> int | None:
-    """Return a waiting task's place in the line for a slot, from 1; None while it is let in."""
-    if task.phase == ADMIT:
+    """Return a task's place in the line for a slot, from 1; None for one that stands in no line."""
+    if not in_line(task):
         return None
+    fresh = task.created_at if task.status is TaskState.PENDING else clock.now()  # else it joins the end
+    since = func.coalesce(Task.enqueued_at, Task.created_at)
     query = select(func.count()).where(
-        Task.status == TaskState.PENDING, Task.phase != ADMIT, Task.created_at < task.created_at
+        or_(
+            (Task.status == TaskState.PENDING) & (Task.phase != ADMIT),
+            (Task.paused_by == PausedBy.PERSON) & Task.pause_wanted.is_(None) & Task.cancel_wanted.is_(None),
+        ),
+        Task.id != task.id,
+        since < (task.enqueued_at or fresh),
     )
     return int(await session.scalar(query) or 0) + 1
+
+
+def in_line(task: Task) -> bool:
+    """Whether the task waits for a slot: since it was let in, or since a person let it go on."""
+    if task.status is TaskState.PENDING:
+        return task.phase != ADMIT
+    return task.paused_by is PausedBy.PERSON and task.pause_wanted is None and task.cancel_wanted is None
 
 
 async def to_enqueue(session: AsyncSession, limit: int = 100) -> list[Task]:
@@ -222,8 +237,15 @@ async def want_pause(session: AsyncSession, task_id: str, by: str) -> None:
 
 async def resume(session: AsyncSession, task_id: str, by: str) -> None:
     """Take a person's pause back; a task that rests already is handed to the queue again."""
+    rests = Task.paused_by == PausedBy.PERSON
     await session.execute(
-        update(Task).where(Task.id == task_id).values(pause_wanted=None, updated_at=clock.now())
+        update(Task)
+        .where(Task.id == task_id)
+        .values(
+            pause_wanted=None,
+            progress=case((rests, WAITS), else_=Task.progress),
+            updated_at=clock.now(),
+        )
     )
     await events.note(session, task_id, f"resumed by @{by}")
 

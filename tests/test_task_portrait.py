@@ -10,7 +10,7 @@ from bot.task.portrait import Portraitist
 from bot.task.work import Phase, Work
 from bot.words import final, status
 from bot.words.redaction import Redactor
-from storage import clock, test_cases
+from storage import clock, tasks, test_cases
 from storage.database import Database
 from storage.words import InteractionType as T
 from storage.words import PausedBy, Reason, TaskState, TestState, TestType
@@ -47,6 +47,22 @@ async def test_a_task_that_waits_for_a_slot_is_queued(sqlite: Database) -> None:
     """It says so, and nothing of work."""
     work = await _work(sqlite, TaskState.PENDING, phase=Phase.PREPARE, progress="waiting for a free slot")
     assert "Queued" in await _headline(work)
+
+
+async def test_a_task_that_was_let_go_on_waits_for_a_slot_like_any_other(sqlite: Database) -> None:
+    """Nobody reads that it is paused, and nobody is told to resume it once more."""
+    await records.a_task(sqlite, await records.a_session(sqlite, 2), phase=Phase.PREPARE)
+    work = await _work(sqlite, TaskState.PENDING, phase=Phase.PREPARE, progress="waiting for a free slot")
+    async with sqlite.transaction() as writing:
+        await tasks.want_pause(writing, work.id, "ann")
+    await work.move(TaskState.PAUSED, paused_by=PausedBy.PERSON, progress="paused by @ann")
+    assert "Paused by" in await _headline(work)
+    async with sqlite.transaction() as writing:
+        await tasks.resume(writing, work.id, "ann")
+    await work.reload()
+    said = status.comment(PORTRAITS.session(work), await PORTRAITS.task(work))
+    assert "Queued (position 2)" in said
+    assert ("paused by" in said, "`/journeyman resume`" in said) == (False, False)
 
 
 @pytest.mark.parametrize("whom", ["GitHub", "the model provider"])

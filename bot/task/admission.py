@@ -35,7 +35,7 @@ async def admit(work: Work, forge: Forge, settings: Settings) -> None:
             **before,
         )  # fmt: skip
         await tasks.yield_slot(
-            writing, work.id, None, phase=Phase.PREPARE, progress="waiting for a free slot",
+            writing, work.id, None, phase=Phase.PREPARE, progress=tasks.WAITS,
             model=model, budget_usd=min(wished, cap),
         )  # fmt: skip
 

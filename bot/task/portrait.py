@@ -84,8 +84,8 @@ class Portraitist:
             cost = await charges.spent_by_task(reading, task.id)
             told = await events.notes(reading, task.id)
             siblings = await tasks.of_session(reading, task.session_id)
-            ahead = await tasks.ahead(reading, task) if task.status is TaskState.PENDING else None
-        state = ending or task.status
+            ahead = await tasks.ahead(reading, task)
+        state = ending or (TaskState.PENDING if tasks.in_line(task) else task.status)
         waits, until = _waits(work)
         stopper, why = _stopped(str(outcome.get("why") or ""), state)
         return TaskFacts(
@@ -171,13 +171,25 @@ def _stopped(why: str, state: TaskState) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", why)
 
 
-def conversation(entries: Sequence[Interaction], requester: str, source: str) -> list[InteractionFacts]:
+def conversation(entries: Sequence[Interaction]) -> list[InteractionFacts]:
     """Return the conversation as people see it; thinking is not part of it."""
-    return [fact for entry in entries if (fact := _interaction(entry, requester, source)) is not None]
+    return [fact for entry in entries for fact in (*_asked(entry), _interaction(entry)) if fact is not None]
 
 
-def _interaction(entry: Interaction, requester: str, source: str) -> InteractionFacts | None:
+def _asked(entry: Interaction) -> Iterator[InteractionFacts]:
+    """Yield what the task was asked for: the issue, else each review, comment and check by itself."""
+    for turn in entry.content.get("asked") or ():
+        remarks = tuple(Remark(one["place"], one["text"]) for one in turn.get("remarks") or ())
+        yield InteractionFacts(
+            entry.interaction_type, turn["text"], entry.created_at, author=turn["author"],
+            source=turn["source"], remarks=remarks,
+        )  # fmt: skip
+
+
+def _interaction(entry: Interaction) -> InteractionFacts | None:
     content, kind = entry.content, entry.interaction_type
+    if "asked" in content:
+        return None
     if kind is InteractionType.CLAUDE_RESPONSE:
         blocks = content["message"]["content"]
         text = "\n\n".join(block["text"] for block in blocks if block.get("type") == "text")
@@ -200,13 +212,12 @@ def _interaction(entry: Interaction, requester: str, source: str) -> Interaction
             call_id=content["tool_use_id"],
             failed=content["is_error"],
         )
-    by = requester if kind is InteractionType.USER_REQUEST else content.get("author", "")
     return InteractionFacts(
         kind,
         content.get("shown") or content["text"],
         entry.created_at,
-        author=by,
-        source=source,
+        author=content.get("author") or "",
+        source=content.get("where") or "",
         kind=content.get("kind", ""),
     )
 
