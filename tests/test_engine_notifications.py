@@ -180,7 +180,7 @@ async def test_order_holds_within_a_task_and_not_between(
 async def test_a_held_attempt_holds_back_its_own_task_only(
     database: Database, receiver: Receiver, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a receiver lets one attempt hang, what another task does later is told, and nothing of its own."""
+    """While a receiver lets one attempt hang, what another task does later is told, nothing of its own."""
     monkeypatch.setattr(notifications, "LOOK_SECONDS", 0.01)
     held = await a_task(database, await a_session(database, 1), TaskState.RUNNING)
     hold = receiver.hold = asyncio.Event()
