@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from bot import logs, settings
-from bot.errors import JourneymanError
+from bot.errors import JourneymanError, UsageFault
 from bot.words.redaction import Redactor
 from storage import database as databases
 from storage import schema
@@ -29,14 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     command: Command = given.command
     try:
         return asyncio.run(command(given))
-    except settings.SettingsError as problem:
+    except UsageFault as problem:
         return _say(str(problem), USAGE)
     except (JourneymanError, SchemaMismatch) as problem:
         return _say(str(problem), FAILED)
     except KeyboardInterrupt:
         return _say("interrupted", FAILED)
     except DBAPIError as problem:
-        return _say(f"the database does not do its part: {str(problem.orig).strip()}", FAILED)
+        why = " ".join(str(problem.orig).split())
+        return _say(f"the database does not do its part ({why}): see that it runs, and DATABASE_URL", FAILED)
 
 
 def _say(text: str, code: int) -> int:
@@ -126,7 +127,7 @@ def _postgresql_only(configured: settings.Settings, command: str) -> None:
 
 async def _migrate(_: argparse.Namespace) -> int:
     configured = _configured(required=())
-    configured.data_dir.mkdir(parents=True, exist_ok=True)
+    configured.make_data_dir()
     url = configured.database_url or databases.default_url(configured.data_dir)
     async with contextlib.aclosing(databases.connect(url)) as database:
         await schema.upgrade(database)
@@ -147,15 +148,16 @@ async def _check(_: argparse.Namespace) -> int:
 
 async def _run(given: argparse.Namespace) -> int:
     configured = _configured(required=("ANTHROPIC_API_KEY",))
-    text = sys.stdin.read() if given.issue == "-" else _text(Path(given.issue))
+    text = await asyncio.to_thread(_text, given.issue)
     return DONE if await _room("local").run(configured, given.repo, text, given.base) else FAILED
 
 
-def _text(path: Path) -> str:
+def _text(issue: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise settings.SettingsError(f"--issue {path}: {problem}") from None
+        raw = sys.stdin.buffer.read() if issue == "-" else Path(issue).read_bytes()
+        return raw.decode("utf-8")
+    except (OSError, ValueError) as problem:  # ValueError: it is not UTF-8
+        raise UsageFault(f"--issue {issue} can't be read ({problem}): name a text file, or -") from None
 
 
 async def _sessions(given: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import aiohttp
 import structlog
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot import check_github, check_host, findings, logs, settings
 from bot import manifest as manifests
-from bot.errors import JourneymanError
+from bot.errors import JourneymanError, WorldFault
 from bot.findings import Finding, Mark
 from bot.settings import Settings, SettingsError
 from bot.words.redaction import Redactor
@@ -23,7 +23,20 @@ log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 25.0
 _VARIABLES = re.compile(r"([A-Za-z]\w*)(?: and ([A-Z]\w*))?")
-Check = Callable[[], Awaitable[list[Finding]]]
+_GITHUB = "see GITHUB_API_URL, the network and HTTPS_PROXY, or try again later"
+_DATABASE = "see that it runs, and DATABASE_URL; a damaged file comes back from a backup"
+_FOLDER = "see JOURNEYMAN_DATA_DIR"
+_MODEL_NEEDS = "ANTHROPIC_API_KEY ANTHROPIC_BASE_URL JOURNEYMAN_MODEL JOURNEYMAN_TEST_MODEL"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One check, the variables without which it would look at something else, and what helps in general."""
+
+    name: str
+    needs: str
+    fix: str
+    looks: Callable[[], Awaitable[list[Finding]]]
 
 
 async def check(environ: Mapping[str, str]) -> bool:
@@ -34,51 +47,60 @@ async def check(environ: Mapping[str, str]) -> bool:
     logs.configure(configured if "LOG_LEVEL" in environ else replace(configured, log_level="error"), redact)
     fine = _show(found, redact)
     async with aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar()) as http:
-        for name, needs, looks in _checks(configured, http):
-            unusable = sorted(refused & set(needs.split()))
+        for look in _checks(configured, http):
+            unusable = sorted(refused & set(look.needs.split()))
             if unusable:
-                _show([findings.skip(name, f"{unusable[0]} is not usable")], redact)
+                _show([findings.skip(look.name, f"{unusable[0]} is not usable")], redact)
             else:
-                fine &= _show(await _looked(name, looks), redact)
+                fine &= _show(await _looked(look), redact)
     return fine
 
 
-def _checks(configured: Settings, http: aiohttp.ClientSession) -> list[tuple[str, str, Check]]:
-    """Return each check with its name and the variables without which it would look at something else."""
+def _checks(configured: Settings, http: aiohttp.ClientSession) -> list[Look]:
+    """Return each check in the order of its line."""
     host = check_host.Host(configured)
     github = check_github.OnGitHub(configured, manifests.read(), http, time.time)
     return [
-        ("private key", "APP_ID PRIVATE_KEY GITHUB_API_URL", github.key),
-        ("clock", "", github.clock),
-        ("webhook address", "JOURNEYMAN_PUBLIC_URL WEBHOOK_PROXY_URL WEBHOOK_PATH", github.hook),
-        ("permissions", "", github.permissions),
-        ("events", "", github.events),
-        ("installations", "", github.installations),
-        ("database", "DATABASE_URL JOURNEYMAN_DATA_DIR", host.database),
-        ("disk", "JOURNEYMAN_DATA_DIR", host.disk),
-        ("sandbox", "JOURNEYMAN_SANDBOX JOURNEYMAN_DATA_DIR", host.sandbox),
-        ("git", "", host.git),
-        ("model", "ANTHROPIC_API_KEY ANTHROPIC_BASE_URL JOURNEYMAN_MODEL JOURNEYMAN_TEST_MODEL", host.models),
-        ("notifications", "JOURNEYMAN_NOTIFY_URL JOURNEYMAN_NOTIFY_SECRET", host.notifications),
-        ("API tokens", "JOURNEYMAN_API_TOKENS", host.tokens),
-    ]
+        Look("private key", "APP_ID PRIVATE_KEY GITHUB_API_URL", _GITHUB, github.key),
+        Look("clock", "", _GITHUB, github.clock),
+        Look(
+            "webhook address", "JOURNEYMAN_PUBLIC_URL WEBHOOK_PROXY_URL WEBHOOK_PATH", _GITHUB, github.hook
+        ),
+        Look("permissions", "", _GITHUB, github.permissions),
+        Look("events", "", _GITHUB, github.events),
+        Look("installations", "", _GITHUB, github.installations),
+        Look("database", "DATABASE_URL JOURNEYMAN_DATA_DIR", _DATABASE, host.database),
+        Look("disk", "JOURNEYMAN_DATA_DIR", _FOLDER, host.disk),
+        Look("sandbox", "JOURNEYMAN_SANDBOX JOURNEYMAN_DATA_DIR", _FOLDER, host.sandbox),
+        Look("git", "", "install git anew", host.git),
+        Look("model", _MODEL_NEEDS, check_host.CLAUDE_FIX, host.models),
+        Look(
+            "notifications", "JOURNEYMAN_NOTIFY_URL JOURNEYMAN_NOTIFY_SECRET", "see JOURNEYMAN_NOTIFY_URL",
+            host.notifications,
+        ),
+        Look("API tokens", "JOURNEYMAN_API_TOKENS", "see JOURNEYMAN_API_TOKENS", host.tokens),
+        Look("project roots", "JOURNEYMAN_PROJECT_ROOTS", "see JOURNEYMAN_PROJECT_ROOTS", host.roots),
+    ]  # fmt: skip
 
 
-async def _looked(name: str, looks: Check) -> list[Finding]:
+async def _looked(look: Look) -> list[Finding]:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return await looks()
-    except (JourneymanError, SchemaMismatch) as problem:
-        return [findings.wrong(name, str(problem))]
+            return await look.looks()
+    except WorldFault as problem:
+        return [findings.wrong(look.name, str(problem), look.fix)]
+    except (JourneymanError, SchemaMismatch) as problem:  # whose sentences name the fix
+        return [findings.wrong(look.name, str(problem))]
     except TimeoutError:
-        return [findings.wrong(name, f"no answer within {CHECK_SECONDS:.0f} s")]
+        return [findings.wrong(look.name, f"no answer within {CHECK_SECONDS:.0f} s", look.fix)]
     except DBAPIError as problem:
-        return [findings.wrong(name, str(problem.orig))]
+        return [findings.wrong(look.name, str(problem.orig), look.fix)]
     except (OSError, SQLAlchemyError, ValueError) as problem:
-        return [findings.wrong(name, str(problem) or type(problem).__name__)]
+        return [findings.wrong(look.name, str(problem) or type(problem).__name__, look.fix)]
     except Exception as problem:  # noqa: BLE001  # the boundary: one check that breaks must not hide the others
-        log.error("check.broken", check=name, why=repr(problem))  # noqa: TRY400  # a person reads along
-        return [findings.wrong(name, f"this check itself failed ({type(problem).__name__})")]
+        log.error("check.broken", check=look.name, why=repr(problem))  # noqa: TRY400  # a person reads along
+        why = f"this check itself failed ({type(problem).__name__})"
+        return [findings.wrong(look.name, why, "that is a fault of Journeyman's: report it with this line")]
 
 
 def _show(found: list[Finding], redact: Callable[[str], str]) -> bool:

@@ -116,7 +116,8 @@ class OnGitHub:
         elif check_host.is_example(URL(url).host or ""):
             found.append(findings.wrong(name, f"{url} is an example", "set yours in the App's settings"))
         elif expected and url not in expected:
-            fix = f"set it to {expected[0]} in the App's settings, or correct JOURNEYMAN_PUBLIC_URL"
+            ours = "WEBHOOK_PROXY_URL" if self._settings.webhook_proxy_url else "JOURNEYMAN_PUBLIC_URL"
+            fix = f"set it to {expected[0]} in the App's settings, or correct {ours}"
             found.append(findings.wrong(name, f"GitHub sends to {url}", fix))
         if config.get("content_type") != "json":
             how = config.get("content_type")

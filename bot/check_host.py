@@ -11,10 +11,9 @@ from sqlalchemy import make_url
 from yarl import URL
 
 from bot import findings
-from bot.claude import prices
 from bot.claude.ask import Claude
 from bot.engine import signature
-from bot.errors import JourneymanError
+from bot.errors import JourneymanError, WorldFault
 from bot.findings import Finding
 from bot.settings import Settings
 from bot.workspace.sandbox import Sandbox
@@ -23,6 +22,7 @@ from storage import schema
 
 LEAST_FREE_BYTES = 2**30
 SHORTEST_TOKEN = 32
+CLAUDE_FIX = "see ANTHROPIC_BASE_URL, the network and HTTPS_PROXY, or try again later"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # SQLite's write-ahead log needs shared memory: https://www.sqlite.org/wal.html ("does not work over a network
 # filesystem").
@@ -43,15 +43,14 @@ class Host:
 
     async def database(self) -> list[Finding]:
         """Whether it answers, is at this version's schema, and, if SQLite, lies on a disk of this machine."""
-        url = self._settings.database_url or databases.default_url(self._settings.data_dir)
+        url = self._settings.database_url or databases.default_url(await self._data_dir())
         kind = make_url(url).get_backend_name()
         if kind == "sqlite":
-            file = await asyncio.to_thread(lambda: Path(make_url(url).database or "").absolute())
+            file = Path(make_url(url).database or "")
             problem = await asyncio.to_thread(_sqlite_problem, file)
             if problem:
-                return [
-                    findings.wrong("database", problem, "choose another JOURNEYMAN_DATA_DIR or DATABASE_URL")
-                ]
+                fix = "choose another JOURNEYMAN_DATA_DIR or DATABASE_URL"
+                return [findings.wrong("database", problem, fix)]
             if not await asyncio.to_thread(file.exists):
                 return [findings.ok("database", f"{file} will be made at the first start")]
         async with contextlib.aclosing(databases.connect(url)) as database:
@@ -60,17 +59,11 @@ class Host:
 
     async def disk(self) -> list[Finding]:
         """Whether the data directory can be made, and has room for mirrors and environments."""
-        place = self._settings.data_dir.absolute()
-        there = await asyncio.to_thread(_nearest, place)
-        if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
-            return [findings.wrong("disk", f"{place} can't be written", "choose another JOURNEYMAN_DATA_DIR")]
-        free = (await asyncio.to_thread(shutil.disk_usage, there)).free
+        place = await self._data_dir()
+        free = (await asyncio.to_thread(shutil.disk_usage, place)).free
         if free < LEAST_FREE_BYTES:
-            return [
-                findings.wrong(
-                    "disk", f"{free // 2**20} MiB are free at {place}", "make room: at least 1 GiB is needed"
-                )
-            ]
+            told = f"{free // 2**20} MiB are free at {place}"
+            return [findings.wrong("disk", told, "make room: at least 1 GiB is needed")]
         return [findings.ok("disk", f"{free / 2**30:.1f} GiB are free at {place}")]
 
     async def sandbox(self) -> list[Finding]:
@@ -79,10 +72,12 @@ class Host:
             return [
                 findings.skip("sandbox", "JOURNEYMAN_SANDBOX=none: commands run on this host unprotected")
             ]
-        place = self._settings.data_dir.resolve()
-        await asyncio.to_thread(lambda: place.mkdir(mode=0o700, parents=True, exist_ok=True))
-        await Sandbox("bubblewrap", place).probe()
+        await Sandbox("bubblewrap", await self._data_dir()).probe()
         return [findings.ok("sandbox", "a command runs sealed off, without network")]
+
+    async def _data_dir(self) -> Path:
+        """Make the data directory and return its real place; raises SettingsError when it is none."""
+        return await asyncio.to_thread(lambda: self._settings.make_data_dir().resolve())
 
     async def git(self) -> list[Finding]:
         """Whether git is there."""
@@ -99,12 +94,11 @@ class Host:
         return [findings.ok("git", said.decode(errors="replace").strip())]
 
     async def models(self) -> list[Finding]:
-        """Whether the key may use the models, and their prices are known; asking this is free."""
+        """Whether the key may use the models, whose prices the settings saw to; asking this is free."""
         configured = self._settings
         wanted = list(dict.fromkeys([configured.model, configured.test_model or configured.model]))
         if not configured.anthropic_api_key:
-            priced = [one for name in wanted if (one := _unpriced(name)) is not None]
-            return [*priced, findings.skip("model", "ANTHROPIC_API_KEY is not usable")]
+            return [findings.skip("model", "ANTHROPIC_API_KEY is not usable")]
         claude = Claude(api_key=configured.anthropic_api_key, base_url=configured.anthropic_base_url)
         try:
             return [await _model(claude, name) for name in wanted]
@@ -148,6 +142,22 @@ class Host:
             ]  # fmt: skip
         return [findings.ok("API tokens", f"{len(tokens)}, long enough")]
 
+    async def roots(self) -> list[Finding]:
+        """Whether each folder that the API may work in is there, wherever the server is started."""
+        name, told = "project roots", self._settings.project_roots
+        if not told:
+            return [findings.skip(name, "none: the API works on no local project")]
+        there = await asyncio.to_thread(lambda: [Path(root).is_dir() for root in told])
+        absent = [root for root, is_there in zip(told, there, strict=True) if not is_there]
+        if absent:
+            fix = "make them, or correct JOURNEYMAN_PROJECT_ROOTS"
+            return [findings.wrong(name, f"no folder: {', '.join(absent)}", fix)]
+        relative = [root for root in told if not root.startswith("/")]
+        if relative:
+            what = f"where {', '.join(relative)} is depends on where the server is started"
+            return [findings.warn(name, what, "begin each of JOURNEYMAN_PROJECT_ROOTS with /")]
+        return [findings.ok(name, f"{len(told)}, each a folder")]
+
 
 def is_example(host: str) -> bool:
     """Return whether a host name is one that only documents use (RFC 2606)."""
@@ -158,31 +168,17 @@ async def _model(claude: Claude, name: str) -> Finding:
     try:
         shown = await claude.reach(name)
     except JourneymanError as problem:
-        return findings.wrong("model", f"{name}: {problem}")
-    return _unpriced(name) or findings.ok("model", f"{name} ({shown}) can be used, its price is known")
-
-
-def _unpriced(name: str) -> Finding | None:
-    try:
-        prices.tariff(name)
-    except prices.NoPrice as problem:
-        return findings.wrong("model", str(problem), "set JOURNEYMAN_MODEL to one of them")
-    return None
-
-
-def _nearest(path: Path) -> Path:
-    """Return the path itself, or the deepest folder above it that exists."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
+        fix = CLAUDE_FIX if isinstance(problem, WorldFault) else ""  # the others' sentences name it
+        return findings.wrong("model", f"{name}: {problem}", fix)
+    return findings.ok("model", f"{name} ({shown}) can be used, its price is known")
 
 
 def _sqlite_problem(file: Path) -> str | None:
-    folder = _nearest(file.parent)
-    if file.exists() and not os.access(file, os.W_OK):
-        return f"{file} can't be written"
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        return f"the folder {file.parent} can't be written"
+    folder = file.absolute().parent
+    if file.exists() and (not file.is_file() or not os.access(file, os.W_OK)):
+        return f"{file} is no file that can be written"
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):  # SQLite makes no folders
+        return f"{folder} is no folder that can be written"
     kind = filesystem(folder)
     if kind in _NETWORK:
         return f"{folder} is on a network file system ({kind}), where SQLite loses data"

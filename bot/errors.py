@@ -9,6 +9,10 @@ class UserFault(JourneymanError):
     """Someone must change something; the text names the input and the fix."""
 
 
+class UsageFault(UserFault):
+    """A command was called wrongly, or with a wrong setting: it ends with exit code 2."""
+
+
 class Blocked(UserFault):
     """The task cannot go on as things are; it ends FAILED with reason `blocked`."""
 

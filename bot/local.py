@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bot import worker
 from bot.claude.ask import Claude
-from bot.errors import UserFault
+from bot.errors import Blocked, UsageFault
 from bot.lock import Lock
 from bot.settings import Settings
 from bot.task import leftovers, on_local
@@ -21,6 +21,7 @@ from bot.task.on_local import OnLocal
 from bot.task.phases import Means, Phases
 from bot.task.portrait import Portraitist
 from bot.words.redaction import Redactor
+from bot.workspace.mirror import Mirrors
 from storage import clock, schema, sessions, tasks
 from storage import database as databases
 from storage.database import Database
@@ -31,13 +32,16 @@ from storage.words import ENDED, TaskKind, TaskState
 async def run(settings: Settings, clone: Path, issue: str, base: str | None) -> bool:
     """Do the task and say how it goes; True when it is proven and on its branch.
 
-    Uncommitted changes of the clone play no part: work starts at the branch's last commit.
+    Uncommitted changes of the clone play no part: work starts at the branch's last commit. Raises UsageFault
+    for an issue without words, and for a clone or branch that can't be started from.
     """
+    if not issue.strip().partition("\n")[0].strip("# "):
+        raise UsageFault("--issue is empty: its first line must be the title")
     clone = await asyncio.to_thread(lambda: clone.expanduser().resolve())
     if not await asyncio.to_thread(clone.is_dir):
-        raise UserFault(f"--repo {clone} is not a folder")
+        raise UsageFault(f"--repo {clone} is not a folder: name the local clone")
     own = replace(settings, data_dir=settings.data_dir / "local" / _key(clone))
-    own.data_dir.mkdir(parents=True, exist_ok=True)
+    own.make_data_dir()
     with Lock(own.data_dir / "worker.lock"):
         async with contextlib.aclosing(databases.connect(databases.default_url(own.data_dir))) as database:
             await schema.upgrade(database)
@@ -49,10 +53,7 @@ async def _run(settings: Settings, database: Database, clone: Path, issue: str, 
     await shop.check()
     await _abandon(database)
     await leftovers.clear(shop, database)
-    wanted = base or await shop.mirrors.default_branch(str(clone), None, local=True)
-    if wanted is None:
-        raise UserFault(f"{clone} has no branch checked out: name one with --base")
-    forge = OnLocal(clone, wanted, await on_local.configuration_at(shop.mirrors, clone, wanted))
+    forge = await _forge(shop.mirrors, clone, base)
     interruptions = Interruptions(database)
 
     def forge_of(session: Session) -> Forge:
@@ -72,6 +73,20 @@ async def _run(settings: Settings, database: Database, clone: Path, issue: str, 
         watching = asyncio.create_task(interruptions.run())
         stack.callback(watching.cancel)
         return await _to_the_end(lifecycle, database, await _task(settings, database, clone, issue))
+
+
+async def _forge(mirrors: Mirrors, clone: Path, base: str | None) -> OnLocal:
+    """Return the forge of the clone at a branch: the one given, or the one that is checked out."""
+    try:
+        wanted = base or await mirrors.default_branch(str(clone), None, local=True)
+        if wanted is None:
+            raise UsageFault(f"--repo {clone} has no branch checked out: name one with --base")
+        return OnLocal(clone, wanted, await on_local.configuration_at(mirrors, clone, wanted))
+    except Blocked as problem:
+        given = f" --base {base}" if base else ""
+        raise UsageFault(
+            f"--repo {clone}{given}: {problem}; name a clone and a branch with a commit"
+        ) from None
 
 
 async def _abandon(database: Database) -> None:

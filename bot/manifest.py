@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
+from yarl import URL
 
-from bot.errors import UserFault
+from bot import values
+from bot.errors import UsageFault
 from bot.settings import Settings
 
 FILE = Path(__file__).resolve().parent.parent / "app.yaml"
@@ -45,11 +46,11 @@ class Manifest:
 
 
 def read(name: str | None = None) -> Manifest:
-    """Return the manifest of app.yaml, under that name if one is given; raises UserFault for a bad name."""
+    """Return the manifest of app.yaml, under that name if one is given; raises UsageFault for a bad one."""
     told = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     chosen = (told["name"] if name is None else name).strip()
     if not 0 < len(chosen) <= LONGEST_NAME or not chosen.isprintable():
-        raise UserFault(f"--name must be 1 to {LONGEST_NAME} characters, GitHub's limit")
+        raise UsageFault(f"--name must be 1 to {LONGEST_NAME} characters, GitHub's limit")
     return Manifest(
         name=chosen,
         url=told["url"],
@@ -62,19 +63,21 @@ def read(name: str | None = None) -> Manifest:
 def hook_url(settings: Settings, given: str | None) -> str:
     """Return where GitHub is to send webhooks: `--url`, the development channel, or our public address.
 
-    Raises UserFault when nothing says so, or when `--url` is no address.
+    Raises UsageFault when nothing says so, or when `--url` is no address.
     """
     if given is not None:
-        parts = urlsplit(given.strip())
-        if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc:
-            raise UserFault(f"--url {given!r} must be an http:// or https:// address")
-        if not re.fullmatch(r"[\x21-\x7e]+", given.strip()) or parts.query or parts.fragment:
-            raise UserFault(f"--url {given!r} must be a plain address, without blanks, ? and #")
-        bare = given.strip().rstrip("/")
-        return bare if parts.path.strip("/") else bare + settings.webhook_path
+        try:
+            bare = values.url(given)
+        except ValueError as problem:
+            raise UsageFault(f"--url {given!r} {problem}") from None
+        if not re.fullmatch(r"[\x21-\x7e]+", bare) or URL(bare).user is not None:
+            raise UsageFault(
+                f"--url {given!r} must be an address of plain letters, without name and password"
+            )
+        return bare if URL(bare).path.strip("/") else bare + settings.webhook_path
     expected = expected_hook_urls(settings)
     if not expected:
-        raise UserFault(
+        raise UsageFault(
             "no address for webhooks is known: give --url, or set JOURNEYMAN_PUBLIC_URL, or, for "
             "development, WEBHOOK_PROXY_URL to a channel (https://smee.io/new makes one)"
         )

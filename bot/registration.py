@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 from yarl import URL
 
-from bot.errors import UserFault
+from bot.errors import UsageFault, UserFault
 
 LOOPBACK = "127.0.0.1"
 LIFE_SECONDS = 3600.0  # GitHub's limit from the page to the conversion
@@ -35,11 +35,13 @@ _STYLE = "body{font:16px/1.5 sans-serif;max-width:40em;margin:4em auto;padding:0
 
 
 def form_address(server_url: str, organization: str | None, state: str) -> str:
-    """Return where a manifest is posted to; raises UserFault for a name that no organization can have."""
+    """Return where a manifest is posted to; raises UsageFault for a name that no organization can have."""
     place = URL(server_url)
     if organization is not None:
         if not _ORGANIZATION.fullmatch(organization):
-            raise UserFault(f"--org {organization!r} is not the name of an organization")
+            raise UsageFault(
+                f"--org {organization!r} is not the name of an organization: take it from its page's address"
+            )
         place = place / "organizations" / organization
     return str((place / "settings/apps/new").with_query(state=state))
 

@@ -1,6 +1,7 @@
 """Read the environment once and refuse what is wrong, naming the variable and the fix."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
@@ -8,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bot import values
-from bot.errors import UserFault
+from bot.errors import UsageFault
 
 
-class SettingsError(UserFault):
+class SettingsError(UsageFault):
     """A variable is missing or malformed; the text is one line for the terminal."""
 
 
@@ -70,6 +71,19 @@ class Settings:
         )
         return tuple(value for value in held if value)
 
+    def make_data_dir(self) -> Path:
+        """Make the data directory, for its owner only, and return it; raises SettingsError if that fails."""
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.data_dir):  # root may write everywhere, says access(2)
+                return self.data_dir
+        except (OSError, ValueError) as problem:  # ValueError: a NUL in its name
+            why = (isinstance(problem, OSError) and problem.strerror) or problem
+            raise SettingsError(
+                f"JOURNEYMAN_DATA_DIR: nothing can be kept in {str(self.data_dir)!r} ({why}): give this "
+                "user room and rights there, or choose another folder"
+            ) from None
+
 
 # variable → (field, how to read it)
 VARIABLES: dict[str, tuple[str, values.Parser]] = {
@@ -82,16 +96,16 @@ VARIABLES: dict[str, tuple[str, values.Parser]] = {
     "GITHUB_GRAPHQL_URL": ("github_graphql_url", values.url),
     "GITHUB_SERVER_URL": ("github_server_url", values.url),
     "HOST": ("host", values.text),
-    "PORT": ("port", values.whole(0, 65_535)),
+    "PORT": ("port", values.whole(0, values.MOST_PORT)),
     "WEBHOOK_PATH": ("webhook_path", values.path),
     "WEBHOOK_PROXY_URL": ("webhook_proxy_url", values.url),
-    "DATABASE_URL": ("database_url", values.text),
+    "DATABASE_URL": ("database_url", values.database),
     "LOG_LEVEL": ("log_level", values.one_of("debug", "info", "warning", "error")),
     "LOG_FORMAT": ("log_format", values.one_of("json", "pretty")),
-    "JOURNEYMAN_DATA_DIR": ("data_dir", lambda value: Path(value).expanduser()),
+    "JOURNEYMAN_DATA_DIR": ("data_dir", values.folder),
     "JOURNEYMAN_LABEL": ("label", values.text),
-    "JOURNEYMAN_MODEL": ("model", values.text),
-    "JOURNEYMAN_TEST_MODEL": ("test_model", values.text),
+    "JOURNEYMAN_MODEL": ("model", values.model),
+    "JOURNEYMAN_TEST_MODEL": ("test_model", values.model),
     "JOURNEYMAN_MAX_ITERATIONS": ("max_iterations", values.whole(1)),
     "JOURNEYMAN_MAX_STEPS": ("max_steps", values.whole(1)),
     "JOURNEYMAN_MAX_PAUSES": ("max_pauses", values.whole(0)),
@@ -105,7 +119,7 @@ VARIABLES: dict[str, tuple[str, values.Parser]] = {
     "JOURNEYMAN_SANDBOX": ("sandbox", values.one_of("bubblewrap", "none")),
     "JOURNEYMAN_ALLOW_UNSANDBOXED": ("allow_unsandboxed", values.flag),
     "JOURNEYMAN_API_TOKENS": ("api_tokens", values.texts),
-    "JOURNEYMAN_PROJECT_ROOTS": ("project_roots", values.texts),
+    "JOURNEYMAN_PROJECT_ROOTS": ("project_roots", values.folders),
     "JOURNEYMAN_PUBLIC_URL": ("public_url", values.url),
     "JOURNEYMAN_NOTIFY_URL": ("notify_url", values.url),
     "JOURNEYMAN_NOTIFY_SECRET": ("notify_secret", values.notify_secret),
@@ -122,6 +136,7 @@ SECRET = (
     "JOURNEYMAN_NOTIFY_URL",  # it may hold a password
     "JOURNEYMAN_NOTIFY_SECRET",
 )
+_UNSHOWN = {*SECRET, "DATABASE_URL"}  # which may hold a password, too
 
 
 def from_environment(
@@ -140,19 +155,14 @@ def from_environment(
         key, parse = VARIABLES[name]
         try:
             found[key] = parse(raw)
-        except (ValueError, KeyError) as problem:
-            shown = "" if name in SECRET else f" (it is {raw!r})"
-            raise SettingsError(f"{name} {_reason(problem)}{shown}") from None
+        except ValueError as problem:
+            shown = "" if name in _UNSHOWN else f" (it is {raw!r})"
+            raise SettingsError(f"{name} {problem}{shown}") from None
         if found[key] in ("", ()):
             raise SettingsError(f"{name} is empty: set it or remove it")
     settings = Settings(**found)
     _check_together(settings)
     return settings
-
-
-def _reason(problem: Exception) -> str:
-    text = str(problem)
-    return text if text.startswith("must be") else "is malformed"
 
 
 def _given(environ: dict[str, str]) -> dict[str, str]:
@@ -166,9 +176,8 @@ def _given(environ: dict[str, str]) -> dict[str, str]:
             )
     given: dict[str, str] = {}
     for name in VARIABLES:
-        places = [place for place in (name, f"{name}_FILE") if place in environ]
-        if name == "PRIVATE_KEY" and "PRIVATE_KEY_PATH" in environ and name not in environ:
-            places = ["PRIVATE_KEY_PATH"]
+        forms = (name, f"{name}_FILE", *(["PRIVATE_KEY_PATH"] if name == "PRIVATE_KEY" else []))
+        places = [place for place in forms if place in environ]
         if len(places) > 1:
             raise SettingsError(f"{places[0]} and {places[1]} are both set: remove one")
         if places:
@@ -181,8 +190,10 @@ def _given(environ: dict[str, str]) -> dict[str, str]:
 def _from_file(variable: str, path: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise SettingsError(f"{variable} names {path!r}, which can't be read: {problem}") from None
+    except (OSError, ValueError, RuntimeError) as problem:  # not UTF-8; no such home folder
+        raise SettingsError(
+            f"{variable} names {path!r}, which can't be read ({problem}): name a file that can"
+        ) from None
 
 
 def _check_together(settings: Settings) -> None:
@@ -195,8 +206,6 @@ def _check_together(settings: Settings) -> None:
             "JOURNEYMAN_SANDBOX=none runs the model's commands on this host unprotected: "
             "set JOURNEYMAN_ALLOW_UNSANDBOXED=1 as well if that is what you want, or remove it"
         )
-    if settings.database_url and not settings.database_url.startswith(("sqlite:///", "postgresql://")):
-        raise SettingsError("DATABASE_URL must begin with postgresql:// or sqlite:///")
     if (settings.notify_url is None) is not (settings.notify_secret is None):
         raise SettingsError(
             "JOURNEYMAN_NOTIFY_URL and JOURNEYMAN_NOTIFY_SECRET belong together: set both, or neither"

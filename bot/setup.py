@@ -82,7 +82,7 @@ def _same_github(configured: Settings) -> None:
     known = Settings()
     own_server = configured.github_server_url != known.github_server_url
     if own_server is not (configured.github_api_url != known.github_api_url):
-        raise UserFault(
+        raise settings.SettingsError(
             "GITHUB_SERVER_URL and GITHUB_API_URL must name the same GitHub: set both "
             "(https://HOST and https://HOST/api/v3), or neither"
         )

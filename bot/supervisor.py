@@ -27,8 +27,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
     """Serve until SIGTERM or SIGINT; raises AlreadyRunning when the data directory is taken."""
-    # Private conversations and code lie here.
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.make_data_dir()
     stop = stopping.signalled()
     with Lock(settings.data_dir / "server.lock"):
         database = databases.connect(settings.database_url or databases.default_url(settings.data_dir))
@@ -55,7 +54,7 @@ async def serve(settings: Settings, environ: Mapping[str, str]) -> None:
 
 async def receive(settings: Settings) -> None:
     """Only receive, until SIGTERM or SIGINT; workers elsewhere find what was stored by their own scan."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.make_data_dir()
     stop = stopping.signalled()
     async with contextlib.aclosing(databases.connect(settings.database_url or "")) as database:
         await schema.verify(database)

@@ -4,15 +4,21 @@ import base64
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+from yarl import URL
 
+from bot.claude import prices
 from bot.engine import signature
 
+MOST_PORT = 65_535
+_MOST = 10**7  # of a number with a unit
 Parser = Callable[[str], Any]
 
 
@@ -25,8 +31,9 @@ def whole(least: int, most: int = 10**9) -> Parser:
     """Return what reads a whole number within those bounds."""
 
     def parse(value: str) -> int:
-        number = int(value)
-        if not least <= number <= most:
+        # int() by itself takes 1_0, and says in its own words what it does not take.
+        number = int(value) if re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value) else None
+        if number is None or not least <= number <= most:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return number
 
@@ -37,9 +44,12 @@ def above_zero(unit: str) -> Parser:
     """Return what reads a number above 0 of that unit."""
 
     def parse(value: str) -> float:
-        number = float(value)
-        if not 0 < number < 10**7:
-            raise ValueError(f"must be a number of {unit} above 0")
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0
+        if not 0 < number < _MOST:
+            raise ValueError(f"must be a number of {unit} above 0 and below {_MOST}")
         return number
 
     return parse
@@ -58,10 +68,57 @@ def dollars(value: str) -> Decimal:
 
 def url(value: str) -> str:
     """Return an http or https address without a slash at its end. Raises ValueError otherwise."""
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+    text = value.strip()
+    try:
+        address = URL(text)  # which is how it will be read when it is called
+        usable = address.scheme in {"http", "https"} and address.host and address.port
+    except ValueError:  # a port above 65535, half of an IPv6 address, a name that no host can have
+        usable = False
+    if not usable or not text.isprintable() or " " in text:
         raise ValueError("must be an http:// or https:// address")
-    return value.strip().rstrip("/")
+    if "?" in text or "#" in text:
+        raise ValueError("must be an address without ? and #")
+    return text.rstrip("/")
+
+
+def database(value: str) -> str:
+    """Return the address of a database that lasts. Raises ValueError otherwise."""
+    text = value.strip()
+    if not text.startswith(("sqlite:///", "postgresql://")):
+        raise ValueError("must begin with postgresql:// or sqlite:///")
+    try:
+        address = make_url(text)
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+        address = None
+    if address is None or (address.port or 0) > MOST_PORT:
+        raise ValueError("must be postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:///FILE")
+    in_memory = address.database in {None, "", ":memory:"} or address.query.get("mode") == "memory"
+    if text.startswith("sqlite:") and in_memory:
+        raise ValueError("must name a file, as sqlite:////srv/journeyman.sqlite")
+    return text
+
+
+def folder(value: str) -> Path:
+    """Return the path of a folder, which need not exist. Raises ValueError otherwise."""
+    try:
+        return Path(value.strip()).expanduser()
+    except RuntimeError:
+        raise ValueError("must be a path without ~: there is no such home folder") from None
+
+
+def folders(value: str) -> tuple[str, ...]:
+    """Return the paths between commas. Raises ValueError otherwise."""
+    return tuple(str(folder(part)) for part in texts(value))
+
+
+def model(value: str) -> str:
+    """Return a model whose calls we can price. Raises ValueError otherwise."""
+    try:
+        prices.tariff(value.strip())
+    except prices.NoPrice:
+        known = ", ".join(prices.TARIFFS)
+        raise ValueError(f"must be a model whose price is known: {known}") from None
+    return value.strip()
 
 
 def texts(value: str) -> tuple[str, ...]:
@@ -82,13 +139,16 @@ def one_of(*words: str) -> Parser:
 
 def flag(value: str) -> bool:
     """Return whether it says yes. Raises ValueError otherwise."""
-    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+    word = value.strip().lower()
+    if word not in {"1", "true", "yes", "0", "false", "no"}:
+        raise ValueError("must be 1 or 0")
+    return word in {"1", "true", "yes"}
 
 
 def path(value: str) -> str:
     """Return the path of a route. Raises ValueError otherwise."""
-    if not value.startswith("/") or "?" in value or "#" in value:
-        raise ValueError("must be a path that begins with /")
+    if not value.startswith("/") or set(value) & set("?#{}"):  # braces are a pattern to the router
+        raise ValueError("must be a path that begins with /, without ?, #, { and }")
     return value
 
 

@@ -61,7 +61,7 @@ STEP_SECONDS = 20.0
 async def work(settings: Settings, wake_descriptor: int | None) -> None:
     """Work until SIGTERM or SIGINT, or until the server that started us is dead."""
     stop = stopping.signalled()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.make_data_dir()
     with Lock(settings.data_dir / "worker.lock", wait_seconds=HANDOVER_SECONDS):
         database = databases.connect(settings.database_url or databases.default_url(settings.data_dir))
         try:

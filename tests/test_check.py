@@ -33,7 +33,7 @@ NOTIFY_SECRET = "whsec_" + base64.b64encode(b"n" * 32).decode()
 TOKEN = "t" * 32
 NAMES = [
     "settings", "private key", "clock", "webhook address", "permissions", "events", "installations",
-    "database", "disk", "sandbox", "git", "model", "notifications", "API tokens",
+    "database", "disk", "sandbox", "git", "model", "notifications", "API tokens", "project roots",
 ]  # fmt: skip
 
 
@@ -79,6 +79,7 @@ async def scene(
         JOURNEYMAN_NOTIFY_URL="https://hear.acme.test/x",
         JOURNEYMAN_NOTIFY_SECRET=NOTIFY_SECRET,
         JOURNEYMAN_API_TOKENS=TOKEN,
+        JOURNEYMAN_PROJECT_ROOTS=str(tmp_path),
     )
     monkeypatch.setattr(logs, "configure", lambda *_: None)
     monkeypatch.setattr(Sandbox, "probe", _built)
@@ -86,9 +87,9 @@ async def scene(
     every = check._checks
 
     async def look(environ: dict[str, str], name: str = "") -> tuple[bool, list[str]]:
-        def some(*means: Any) -> list[tuple[str, str, check.Check]]:
+        def some(*means: Any) -> list[check.Look]:
             found = every(*means)
-            here = [each for each in found if each[0].startswith(name)]
+            here = [each for each in found if each.name.startswith(name)]
             return found if not name else here if here[0] in found[6:] else found[:6]
 
         monkeypatch.setattr(check, "_checks", some)
@@ -142,8 +143,10 @@ async def test_a_dead_neighbourhood_stops_nothing(scene: Scene, monkeypatch: pyt
         "model": "wrong",
         "notifications": "ok",
         "API tokens": "ok",
+        "project roots": "ok",
     }
     assert not fine
+    assert [line for line in lines if line.startswith("wrong") and " — " not in line] == []
     assert "pa55word" not in "".join(lines)
 
 
@@ -163,9 +166,9 @@ async def test_every_wrong_variable_has_its_line(scene: Scene) -> None:
     fine, lines = await scene.look(env)
     told = [line for line in lines if line.startswith("wrong settings: ")]
     for name in (
-        "APP_ID is malformed",
+        "APP_ID must be a whole number",
         "JOURNEYMAN_LABLE is not a setting",
-        "JOURNEYMAN_MAX_STEPS is malformed",
+        "JOURNEYMAN_MAX_STEPS must be a whole number",
         "DATABASE_URL must begin with",
         "PRIVATE_KEY must be the App's RSA private key",
         "JOURNEYMAN_API_TOKENS and JOURNEYMAN_API_TOKENS_FILE are both set",
@@ -180,6 +183,18 @@ async def test_every_wrong_variable_has_its_line(scene: Scene) -> None:
     assert "skip  API tokens: JOURNEYMAN_API_TOKENS is not usable" in lines
     assert "pa55word" not in "".join(lines)
     assert TOKEN not in "".join(lines)
+
+
+async def test_an_address_that_cannot_be_called(scene: Scene) -> None:
+    """Addresses with an impossible port and a path with a pattern are lines; the rest is looked at."""
+    nowhere = "http://127.0.0.1:99999"
+    names = ("GITHUB_API_URL", "ANTHROPIC_BASE_URL", "JOURNEYMAN_NOTIFY_URL")
+    fine, lines = await scene.look(scene.env | dict.fromkeys(names, nowhere) | {"WEBHOOK_PATH": "/{x"})
+    told = [line for line in lines if line.startswith("wrong ")]
+    assert sorted(line.split()[2] for line in told) == sorted([*names, "WEBHOOK_PATH"])
+    assert not fine
+    assert "skip  private key: GITHUB_API_URL is not usable" in lines
+    assert len(lines) == len(told) + len(NAMES) - 1
 
 
 async def test_nothing_set_at_all(scene: Scene, tmp_path: Path) -> None:
@@ -244,6 +259,11 @@ async def test_the_clock(offset: int, told: str, scene: Scene) -> None:
             "wrong webhook address: https://journeyman.example.org/x is an",
         ),
         ("", {}, "wrong webhook address: GitHub knows none — "),
+        (
+            f"{PUBLIC}/hook",
+            {"WEBHOOK_PROXY_URL": "https://smee.io/x"},
+            f"wrong webhook address: GitHub sends to {PUBLIC}/hook — set it to https://smee.io/x in",
+        ),
     ],
 )
 async def test_where_webhooks_go(url: str, more: dict[str, str], told: str, scene: Scene) -> None:
@@ -251,6 +271,8 @@ async def test_where_webhooks_go(url: str, more: dict[str, str], told: str, scen
     scene.world.hook_url = url
     (line,) = await scene.about("webhook address", **more)
     assert line.startswith(told)
+    if "set it to" in line:
+        assert line.endswith("WEBHOOK_PROXY_URL" if more else "JOURNEYMAN_PUBLIC_URL")
 
 
 async def test_webhooks_that_cannot_be_compared(scene: Scene) -> None:
@@ -316,14 +338,34 @@ async def test_the_database(
     (line,) = await scene.about("database", DATABASE_URL=database_url)
     assert line.startswith("wrong database: the database is at schema none, not ")
     assert line.endswith("run `python -m bot migrate`")
-    (tmp_path / "file").touch()
-    (line,) = await scene.about("database", JOURNEYMAN_DATA_DIR=str(tmp_path / "file" / "data"))
-    assert line.startswith(f"wrong database: the folder {tmp_path}/file/data can't be written — choose")
-    (line,) = await scene.about("disk", JOURNEYMAN_DATA_DIR=str(tmp_path / "file" / "data"))
-    assert line.startswith(f"wrong disk: {tmp_path}/file/data can't be written — choose")
+    absent = tmp_path / "absent"
+    (line,) = await scene.about("database", DATABASE_URL=f"sqlite:///{absent}/x.sqlite")
+    assert line.startswith(f"wrong database: {absent} is no folder that can be written — choose")
     monkeypatch.setattr(check_host, "filesystem", lambda _: "nfs4")
     (line,) = await scene.about("database")
     assert "is on a network file system (nfs4), where SQLite loses data — choose" in line
+
+
+async def test_a_database_that_does_not_do_its_part(scene: Scene, tmp_path: Path) -> None:
+    """A damaged file and a server that is away are told with what to do."""
+    (tmp_path / "damaged").write_bytes(b"not a database" * 100)
+    (line,) = await scene.about("database", DATABASE_URL=f"sqlite:///{tmp_path}/damaged")
+    assert line.startswith("wrong database: file is not a database — see that it runs, and DATABASE_URL; ")
+    (line,) = await scene.about("database", DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
+    assert "Connection refused" in line
+    assert " — see that it runs, and DATABASE_URL; " in line
+
+
+@pytest.mark.parametrize("place", ["a file", "/proc/nope"])
+async def test_a_data_directory_that_keeps_nothing(place: str, scene: Scene, tmp_path: Path) -> None:
+    """Whatever needs it says so with variable, reason and fix; free space is not what is missing."""
+    (tmp_path / "file").touch()
+    folder = "/proc/nope" if place == "/proc/nope" else str(tmp_path / "file" / "data")
+    _, lines = await scene.look(scene.env | {"JOURNEYMAN_DATA_DIR": folder}, "d")
+    for name in ("database", "disk"):
+        (line,) = [each for each in lines if each[6:].startswith(name)]
+        assert line.startswith(f"wrong {name}: JOURNEYMAN_DATA_DIR: nothing can be kept in '{folder}' (")
+        assert line.endswith("choose another folder")
 
 
 async def test_a_migrated_database(migrated_url: str, scene: Scene) -> None:
@@ -372,13 +414,16 @@ async def test_a_sandbox_that_cannot_be_built(scene: Scene, monkeypatch: pytest.
     assert line.startswith("skip  sandbox: JOURNEYMAN_SANDBOX=none")
 
 
-async def test_the_models(scene: Scene) -> None:
-    """Both models are asked for; an unknown one, one without a price and a wrong key are told apart."""
+async def test_the_models(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both models are asked for; one that the API does not offer and a wrong key are told apart."""
     lines = await scene.about("model", JOURNEYMAN_TEST_MODEL="claude-haiku-4-5")
     assert lines == [
         "ok    model: claude-opus-5-5 (Claude Opus 5.5) can be used, its price is known",
         "ok    model: claude-haiku-4-5 (Claude Haiku 4.5) can be used, its price is known",
     ]
+    monkeypatch.setattr(
+        prices, "TARIFFS", {**prices.TARIFFS, "claude-none-1": prices.TARIFFS["claude-opus-5"]}
+    )
     lines = await scene.about(
         "model", JOURNEYMAN_MODEL="claude-none-1", JOURNEYMAN_TEST_MODEL="claude-opus-5-5"
     )
@@ -392,14 +437,13 @@ async def test_the_models(scene: Scene) -> None:
     assert not [entry for entry in scene.claude.journal if entry.path == "/v1/messages"]
 
 
-async def test_a_model_without_a_price(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that the API offers and we have no price for is wrong: its cost can't be capped."""
-    monkeypatch.setattr(prices, "TARIFFS", {})
-    (line,) = await scene.about("model")
-    assert line.startswith("wrong model: No price is known for the model 'claude-opus-5-5'")
+async def test_a_model_without_a_price(scene: Scene) -> None:
+    """A model that we have no price for is a setting that can't be used, and is not asked for."""
+    _, lines = await scene.look(scene.env | {"JOURNEYMAN_MODEL": "gpt-9"}, "model")
+    assert lines[0].startswith("wrong settings: JOURNEYMAN_MODEL must be a model whose price is known: ")
+    assert "skip  model: JOURNEYMAN_MODEL is not usable" in lines
     del scene.env["ANTHROPIC_API_KEY"]
-    lines = await scene.about("model")
-    assert [line[:6] for line in lines] == ["wrong ", "skip  "]
+    assert await scene.about("model") == ["skip  model: ANTHROPIC_API_KEY is not usable"]
 
 
 @pytest.mark.parametrize(
@@ -429,6 +473,22 @@ async def test_notifications(url: str | None, secret: str | None, told: str) -> 
     assert found.line().startswith(told)
 
 
+async def test_project_roots(tmp_path: Path) -> None:
+    """A folder that isn't there is wrong, one that depends on the place of the start is warned of."""
+    for roots, told in [
+        ((), "skip  project roots: none"),
+        ((str(tmp_path),), "ok    project roots: 1, each a folder"),
+        (
+            (str(tmp_path), "/absent/x"),
+            "wrong project roots: no folder: /absent/x — make them, or correct JOURN",
+        ),
+        (("absent/x",), "wrong project roots: no folder: absent/x — "),
+        (("bot",), "warn  project roots: where bot is depends on where the server is started — begin each"),
+    ]:
+        (found,) = await Host(Settings(project_roots=roots)).roots()
+        assert found.line().startswith(told)
+
+
 @pytest.mark.parametrize(
     ("tokens", "told"),
     [
@@ -454,7 +514,7 @@ async def test_a_check_that_breaks_hides_no_other(scene: Scene, monkeypatch: pyt
         fine, lines = await scene.look(scene.env)
     assert [line["event"] for line in logged] == ["check.broken"]
     assert not fine
-    assert "wrong disk: this check itself failed (AttributeError)" in lines
+    assert any(line.startswith("wrong disk: this check itself failed (AttributeError) — ") for line in lines)
     assert len(lines) == len(NAMES)
 
 
@@ -471,7 +531,7 @@ async def test_a_held_database_is_not_waited_for(
     ):
         await session.execute(text("SELECT 1"))  # which takes the write lock
         (line,) = await scene.about("database")
-    assert line == "wrong database: no answer within 0 s"
+    assert line.startswith("wrong database: no answer within 0 s — see that it runs")
 
 
 def test_a_line_is_one_line() -> None:

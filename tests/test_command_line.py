@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from bot import __main__ as command_line
 from bot import settings
+from tests import git_remote
 from tests.bot_process import environment, is_alive, run, serving
 
 Main = Callable[..., tuple[int, str, str]]
@@ -88,19 +90,61 @@ def test_a_database_that_is_not_there_is_one_line(quiet: Main, tmp_path: Path) -
     """A database that can't be reached ends with 1 and says so in a sentence."""
     env = environment(tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
     code, _, errors = quiet(env, "migrate")
-    assert code == 1
-    assert errors.startswith("journeyman: the database does not do its part: ")
+    assert (code, errors.count("\n")) == (1, 1)
+    assert errors.startswith("journeyman: the database does not do its part (")
+    assert errors.endswith("see that it runs, and DATABASE_URL\n")
 
 
 def test_run_names_what_it_cannot_read(quiet: Main, tmp_path: Path) -> None:
-    """An issue file that isn't there is 2, a clone that isn't there 1, and each names its option."""
-    env = environment(tmp_path)
-    code, _, errors = quiet(env, "run", "--repo", str(tmp_path), "--issue", "absent.md")
-    assert (code, "--issue absent.md" in errors) == (2, True)
-    (tmp_path / "issue.md").write_text("Fix it")
-    absent = str(tmp_path / "absent")
-    code, _, errors = quiet(env, "run", "--repo", absent, "--issue", str(tmp_path / "issue.md"))
-    assert (code, f"--repo {absent} is not a folder" in errors) == (1, True)
+    """An issue that isn't there or says nothing, and a clone that isn't there, are 2 and name the option."""
+    data, absent = tmp_path / "data", str(tmp_path / "absent")
+    for name, content in {"issue": b"Fix it", "blank": b" \n# \n\nIt is off.", "latin": b"\xe9"}.items():
+        (tmp_path / name).write_bytes(content)
+    for repo, issue, told in [
+        (str(tmp_path), absent, f"--issue {absent} can't be read"),
+        (str(tmp_path), str(tmp_path / "latin"), f"--issue {tmp_path}/latin can't be read"),
+        (str(tmp_path), "/dev/null", "--issue is empty"),
+        (str(tmp_path), str(tmp_path / "blank"), "--issue is empty"),
+        (absent, str(tmp_path / "issue"), f"--repo {absent} is not a folder"),
+    ]:
+        code, _, errors = quiet(environment(data), "run", "--repo", repo, "--issue", issue)
+        assert (code, errors.count("\n")) == (2, 1), errors
+        assert told in errors
+    assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "base", "words"),
+    [
+        (["rm", "-rf", ".git"], (), "is not a git repository"),
+        (["git", "checkout", "-q", "--detach"], (), "has no branch checked out: name one with --base"),
+        (["git", "symbolic-ref", "HEAD", "refs/heads/none"], (), "has no branch"),
+        (["git", "status", "-s"], ("--base", "nope"), "--base nope: the repository has no branch 'nope'"),
+    ],
+    ids=["no repository", "no branch checked out", "no commit on the branch", "no such branch"],
+)
+def test_run_names_a_clone_it_cannot_start_from(
+    prepare: list[str], base: tuple[str, ...], words: str, quiet: Main, tmp_path: Path
+) -> None:
+    """A clone or a branch without a commit to start from is 2 and one line, and nobody else is asked."""
+    clone = git_remote.make_clone(tmp_path / "clone", {"a.py": "a = 1\n"})
+    subprocess.run(prepare, cwd=clone, check=True)
+    (tmp_path / "issue").write_text("Fix it")
+    env = environment(tmp_path / "data", JOURNEYMAN_SANDBOX="none", JOURNEYMAN_ALLOW_UNSANDBOXED="1")
+    code, _, errors = quiet(env, "run", "--repo", str(clone), "--issue", str(tmp_path / "issue"), *base)
+    told = [line for line in errors.splitlines() if line.startswith("journeyman: ")]
+    assert (code, len(told)) == (2, 1), errors
+    assert f"--repo {clone}" in told[0]
+    assert words in told[0]
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_data_directory_that_cannot_be_made_is_2(command: str, quiet: Main, tmp_path: Path) -> None:
+    """A file in its place is one line that names the variable, whichever command comes upon it."""
+    (tmp_path / "file").touch()
+    code, _, errors = quiet(environment(tmp_path / "file"), command)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert errors.startswith("journeyman: JOURNEYMAN_DATA_DIR: nothing can be kept in ")
 
 
 async def test_serve_keeps_its_worker_and_ends_well(tmp_path: Path) -> None:

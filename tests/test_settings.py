@@ -91,11 +91,18 @@ def test_an_unknown_name_of_ours_is_refused(name: str, value: str) -> None:
 
 
 MALFORMED = {
-    "APP_ID": ["abc", "-1", "0", "1.5"],
-    "PORT": ["http", "-1", "65536"],
-    "WEBHOOK_PATH": ["hooks", "/hooks?x=1", "/hooks#x"],
-    "GITHUB_API_URL": ["api.github.com", "ftp://x", "https://", "https://x?y=1"],
-    "DATABASE_URL": ["mysql://x", "postgres", "sqlite:/x"],
+    "APP_ID": ["abc", "-1", "0", "1.5", "9" * 30],
+    "PORT": ["http", "-1", "65536", "1_0"],
+    "WEBHOOK_PATH": ["hooks", "/hooks?x=1", "/hooks#x", "/{x", "/x}"],
+    "GITHUB_API_URL": [
+        "api.github.com", "ftp://x", "https://", "https://x?y=1", "https://x#y", "http://h:99999", "http://h:0",
+        "http://h:x", "http://[::1", "http://a b/", "http://user@",
+    ],
+    "ANTHROPIC_BASE_URL": ["http://127.0.0.1:99999", "http://[::1"],
+    "DATABASE_URL": [
+        "mysql://x", "postgres", "sqlite:/x", "sqlite:///", "sqlite:///:memory:", "sqlite:///x?mode=memory",
+        "postgresql://h:99999/x", "postgresql://h:x/y",
+    ],
     "LOG_LEVEL": ["loud"],
     "LOG_FORMAT": ["xml"],
     "JOURNEYMAN_SANDBOX": ["docker"],
@@ -104,20 +111,71 @@ MALFORMED = {
     "JOURNEYMAN_MAX_PAUSES": ["-1"],
     "JOURNEYMAN_TASK_BUDGET_USD": ["0", "-5", "five", "NaN", "Infinity"],
     "JOURNEYMAN_TASK_TIMEOUT": ["0", "-1", "nan", "inf", "1h"],
-    "JOURNEYMAN_CONCURRENCY": ["0"],
+    "JOURNEYMAN_CONCURRENCY": ["0", "many"],
+    "JOURNEYMAN_DATA_DIR": ["~nobody-of-that-name/data"],
+    "JOURNEYMAN_PROJECT_ROOTS": ["/a,~nobody-of-that-name"],
+    "JOURNEYMAN_MODEL": ["gpt-9", "claude-opus-5-9"],
+    "JOURNEYMAN_TEST_MODEL": ["gpt-9"],
     "JOURNEYMAN_RETENTION_DAYS": ["0", "90d"],
     "JOURNEYMAN_CACHE_GB": ["0", "big"],
     "JOURNEYMAN_API_RATE": ["60", "fast", "0/min", "60/day"],
     "JOURNEYMAN_PUBLIC_URL": ["example.org"],
-    "JOURNEYMAN_NOTIFY_URL": ["example.org/hook"],
+    "JOURNEYMAN_NOTIFY_URL": ["example.org/hook", "http://127.0.0.1:99999/x"],
     "JOURNEYMAN_NOTIFY_SECRET": ["short", "whsec_c2hvcnQ="],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, each) for name in MALFORMED for each in MALFORMED[name]])
 def test_a_malformed_value_is_refused_by_name(name: str, value: str) -> None:
-    """Every malformed value stops the start with one line that begins with its variable."""
-    assert _refusal(_environment(**{name: value})).startswith(name)
+    """Every malformed value stops the start with one line: its variable, and what it must be."""
+    assert _refusal(_environment(**{name: value})).startswith(f"{name} must ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refusal"),
+    [
+        ("PORT", "abc", "PORT must be a whole number from 0 to 65535 (it is 'abc')"),
+        (
+            "JOURNEYMAN_ALLOW_UNSANDBOXED",
+            "maybe",
+            "JOURNEYMAN_ALLOW_UNSANDBOXED must be 1 or 0 (it is 'maybe')",
+        ),
+        (
+            "DATABASE_URL",
+            "postgresql://me:pass@h:99999/d",
+            "DATABASE_URL must be postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:///FILE",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_write(name: str, value: str, refusal: str) -> None:
+    """The line says what is allowed and what was given, unless that may hold a password."""
+    assert _refusal(_environment(**{name: value})) == refusal
+
+
+def test_a_model_without_a_price_is_refused() -> None:
+    """The refusal names the models that are known; their dated forms and -latest are among them."""
+    refusal = _refusal(_environment(JOURNEYMAN_MODEL="gpt-9"))
+    assert "claude-opus-5-5, " in refusal
+    for known in ("claude-opus-5-5", "claude-opus-5-20261001", "claude-haiku-5-5-latest"):
+        read = settings.from_environment(_environment(JOURNEYMAN_MODEL=known, JOURNEYMAN_TEST_MODEL=known))
+        assert (read.model, read.test_model) == (known, known)
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "/proc/nope", "/proc", "a\0b"])
+def test_a_data_directory_that_keeps_nothing_is_refused(place: str, tmp_path: Path) -> None:
+    """What can't be made or written is one line that names variable, folder, reason and fix."""
+    (tmp_path / "file").touch()
+    places = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "data"}
+    folder = places.get(place, Path(place))
+    with pytest.raises(SettingsError, match=r"^JOURNEYMAN_DATA_DIR: nothing can be kept in .*choose another"):
+        settings.Settings(data_dir=folder).make_data_dir()
+
+
+def test_the_data_directory_is_its_owners(tmp_path: Path) -> None:
+    """It is made with all above it, closed to others, and left empty."""
+    made = settings.Settings(data_dir=tmp_path / "new" / "data").make_data_dir()
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert list(made.iterdir()) == []
 
 
 def test_values_are_read_as_what_they_are() -> None:
@@ -181,14 +239,17 @@ def test_what_is_no_key_is_refused_unshown(form: str) -> None:
 
 
 def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
-    """PRIVATE_KEY_PATH and PRIVATE_KEY_FILE both name a file; the key itself wins over its path."""
+    """PRIVATE_KEY_PATH and PRIVATE_KEY_FILE both name a file; two of the three at once are refused."""
     (tmp_path / "key.pem").write_text(_crlf())
     for name in ("PRIVATE_KEY_PATH", "PRIVATE_KEY_FILE"):
         environment = _environment(**{name: str(tmp_path / "key.pem")})
         del environment["PRIVATE_KEY"]
         assert settings.from_environment(environment).private_key == rsa_key.pem()
-    both = _environment(PRIVATE_KEY_PATH=str(tmp_path / "absent.pem"))
-    assert settings.from_environment(both).private_key == rsa_key.pem()
+    both = _environment(PRIVATE_KEY_PATH=str(tmp_path / "key.pem"))
+    assert _refusal(both) == "PRIVATE_KEY and PRIVATE_KEY_PATH are both set: remove one"
+    del both["PRIVATE_KEY"]
+    both["PRIVATE_KEY_FILE"] = both["PRIVATE_KEY_PATH"]
+    assert _refusal(both) == "PRIVATE_KEY_FILE and PRIVATE_KEY_PATH are both set: remove one"
 
 
 NOTIFY = ("JOURNEYMAN_NOTIFY_URL", "JOURNEYMAN_NOTIFY_SECRET")
@@ -209,6 +270,7 @@ def test_every_value_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     values |= {"DATABASE_URL": "postgresql://h/d", "LOG_FORMAT": "json", "LOG_LEVEL": "info"}
     values |= {"WEBHOOK_PATH": "/hook", "PORT": "1", "JOURNEYMAN_API_RATE": "1/s"}
     values |= {"JOURNEYMAN_NOTIFY_SECRET": "a secret to sign with"}
+    values |= {"JOURNEYMAN_MODEL": "claude-opus-5", "JOURNEYMAN_TEST_MODEL": "claude-haiku-4-5"}
     value = values.get(name, "7")
     (tmp_path / "value").write_text(f"{value}\n")
     needed = _environment(**({key: values[key] for key in NOTIFY} if name in NOTIFY else {}))

@@ -21,7 +21,7 @@ from yarl import URL
 from bot import __main__ as command_line
 from bot import logs, secret_files
 from bot import manifest as manifests
-from bot.errors import UserFault
+from bot.errors import UsageFault, UserFault
 from bot.registration import form_address
 from bot.settings import Settings
 from demo.github import server as github_server
@@ -279,7 +279,7 @@ def _bare(data_dir: Path) -> dict[str, str]:
 
 
 def test_faults_are_one_line(quiet: Main, tmp_path: Path) -> None:
-    """A taken port, no address for webhooks, half of an Enterprise Server: one line, before a page is up."""
+    """A taken port is 1, a wrong call and half of an Enterprise Server 2: one line, before a page is up."""
     env = _bare(tmp_path)
     out = ("--out", str(tmp_path / "out"))
     half = {name: value for name, value in env.items() if name != "GITHUB_SERVER_URL"}
@@ -287,16 +287,22 @@ def test_faults_are_one_line(quiet: Main, tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        for arguments, surroundings, told in [
-            (("--url", HOOK, "--port", port), env, f"cannot listen on 127.0.0.1, --port {port}"),
-            ((), env, "no address for webhooks is known: give --url"),
-            (("--url", "bot.acme.test"), env, "--url 'bot.acme.test' must be an http:// or https:// address"),
-            (("--url", HOOK, "--org", "../x"), env, "--org '../x' is not the name of an organization"),
-            (("--url", HOOK, "--name", "x" * 35), env, "--name must be 1 to 34 characters"),
-            (("--url", HOOK), half, "GITHUB_SERVER_URL and GITHUB_API_URL must name the same GitHub"),
+        for expected, arguments, surroundings, told in [
+            (1, ("--url", HOOK, "--port", port), env, f"cannot listen on 127.0.0.1, --port {port}"),
+            (2, (), env, "no address for webhooks is known: give --url"),
+            (
+                2,
+                ("--url", "bot.acme.test"),
+                env,
+                "--url 'bot.acme.test' must be an http:// or https:// address",
+            ),
+            (2, ("--url", HOOK, "--org", "../x"), env, "--org '../x' is not the name of an organization"),
+            (2, ("--url", HOOK, "--name", "x" * 35), env, "--name must be 1 to 34 characters"),
+            (2, ("--url", HOOK, "--name", ""), env, "--name must be 1 to 34 characters"),
+            (2, ("--url", HOOK), half, "GITHUB_SERVER_URL and GITHUB_API_URL must name the same GitHub"),
         ]:
             code, output, errors = quiet(surroundings, "setup", *out, *arguments)
-            assert (code, output, errors.count("\n")) == (1, "", 1), errors
+            assert (code, output, errors.count("\n")) == (expected, "", 1), errors
             assert told in errors
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
@@ -358,11 +364,15 @@ def test_where_webhooks_go(given: str | None, settings: Settings, expected: str)
 
 
 @pytest.mark.parametrize(
-    "given", ["", "ftp://a.test", "https://user:pw@a.test", "https://a.test?x=1", "https://a b"]
-)
+    "given",
+    [
+        "", "ftp://a.test", "https://user:pw@a.test", "https://a.test?x=1", "https://a b", "https://a.test:99999",
+        "https://[::1", "https://a.test/ä",
+    ],
+)  # fmt: skip
 def test_what_is_no_address_for_webhooks(given: str) -> None:
     """An address that GitHub could not use, or that holds a password, is refused."""
-    with pytest.raises(UserFault, match="--url"):
+    with pytest.raises(UsageFault, match="--url"):
         manifests.hook_url(Settings(), given)
 
 

@@ -132,30 +132,6 @@ async def test_what_is_not_proven_exits_with_one_and_says_why(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("prepare", "words"),
-    [
-        pytest.param(["rm", "-rf", ".git"], "not a git repository", id="no repository"),
-        pytest.param(["git", "checkout", "-q", "--detach"], "--base", id="no branch checked out"),
-        pytest.param(["rm", "-rf", "../clone"], "is not a folder", id="no folder"),
-        pytest.param(["git", "symbolic-ref", "HEAD", "refs/heads/none"], "", id="no commit on the branch"),
-    ],
-)
-async def test_a_clone_that_cannot_be_worked_on_is_refused_in_words(
-    tmp_path: Path, prepare: list[str], words: str
-) -> None:
-    """One line names what is wrong with it; nothing is asked of Claude, and the exit code is 1."""
-    async with place(tmp_path) as made:
-        await _process(prepare, tmp_path / "clone", {**os.environ})
-        ended = await made.run("--repo", str(tmp_path / "clone"), "--issue", str(tmp_path / "issue.md"))
-
-        assert ended.code == 1, ended.output + ended.errors
-        assert words in ended.output + ended.errors
-        assert str(tmp_path / "clone") in ended.output + ended.errors
-        assert "Traceback" not in ended.errors
-        assert made.claude.journal == []
-
-
-@pytest.mark.parametrize(
     ("arguments", "environment", "words"),
     [
         pytest.param(["--repo", ".", "--issue", "no/such/file"], {}, "no/such/file", id="no such file"),
