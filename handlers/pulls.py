@@ -26,6 +26,8 @@ async def closed(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> None:
             "merged": pull.get("merged") is True or payload.moment(pull, "merged_at") is not None,
             "head_ref": payload.text_or_none(pull, "head.ref", payload.MOST_NAME),
             "merge_commit_sha": payload.text_or_none(pull, "merge_commit_sha", payload.MOST_NAME),
+            "closed_at": payload.moment(pull, "closed_at"),
+            "updated_at": payload.moment(pull, "updated_at"),
         },
     )
 
@@ -36,5 +38,14 @@ async def reopened(event: sansio.Event, _policy: Policy, asks: list[Ask]) -> Non
     pull = payload.part(event.data, "pull_request")
     number = payload.number(pull, "number", payload.LARGEST_THREAD)
     known_as = asking.cause(event, "pull_reopened", number, payload.moment(pull, "updated_at"))
-    text = {"head_ref": payload.text_or_none(pull, "head.ref", payload.MOST_NAME)}
-    asking.put(asks, event, RequestKind.PULL_REOPENED, known_as, number=number, text=text)
+    asking.put(
+        asks,
+        event,
+        RequestKind.PULL_REOPENED,
+        known_as,
+        number=number,
+        text={
+            "head_ref": payload.text_or_none(pull, "head.ref", payload.MOST_NAME),
+            "updated_at": payload.moment(pull, "updated_at"),
+        },
+    )

@@ -77,6 +77,8 @@ class Request(Model):
     outcome: Mapped[str | None] = mapped_column(Words)
     # Whoever considers it does so until then; after a failure of the world nobody takes it up before then.
     claimed_until: Mapped[datetime | None] = mapped_column(UtcTime)
+    # When it was first taken up; its thread waits for it for some seconds from then, and no longer.
+    taken_at: Mapped[datetime | None] = mapped_column(UtcTime)
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     # What the person is to be told, and whether they were.
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

@@ -2,18 +2,29 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import clock, database
-from storage.models import Request
+from storage.models import Request, Task
 from storage.words import RequestKind
 
 # Of a Request's text; the rest is what people wrote.
-KEPT_FOR_EVER = ("event", "updated_at")
+KEPT_FOR_EVER = ("event", "updated_at", "closed_at")
+# So long a thread waits for a Request that someone has taken up; a stop has 10 s in all (contract).
+HOLD = timedelta(seconds=5)
+# What is over at once, since nobody need be asked: it waits for nobody who asks, a stop least of all.
+AT_ONCE = (
+    RequestKind.STOP,
+    RequestKind.PULL_CLOSED,
+    RequestKind.PULL_REOPENED,
+    RequestKind.REPOSITORY,
+    RequestKind.INSTALLATION,
+)
+ASKING = tuple(kind for kind in RequestKind if kind not in AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -52,19 +63,42 @@ async def known(session: AsyncSession, causes: Sequence[str]) -> set[str]:
 
 
 async def due(
-    session: AsyncSession, limit: int = 100, *, share: int | None = None
+    session: AsyncSession,
+    limit: int = 100,
+    *,
+    share: int | None = None,
+    kinds: Collection[RequestKind] = tuple(RequestKind),
 ) -> list[tuple[int, int | None]]:
-    """Return the Requests to consider now, by id and installation: of each thread the oldest that waits.
+    """Return the Requests of those kinds to consider now, by id and installation.
 
-    Each installation in its turn, oldest first, with at most *share* of them.
+    Of each thread that is the oldest that it waits for; what it has waited for long enough; and what is over
+    AT_ONCE, which waits only for its like and for the label. Each installation in its turn, oldest first,
+    with at most *share* of them.
     """
-    first = (
-        select(func.min(Request.id).label("id"))
-        .where(Request.dispatched_at.is_(None))
-        .group_by(func.coalesce(Request.repository_id, 0), func.coalesce(Request.issue_number, 0))
-        .subquery()
+    plain = Request.kind.in_((RequestKind.RUN, *AT_ONCE))
+    which = (
+        Request.dispatched_at.is_(None)
+        & Request.kind.in_(kinds)
+        & or_(
+            ~_holds(),
+            Request.id.in_(_first_of_each_thread(_holds())),
+            Request.kind.in_(AT_ONCE) & Request.id.in_(_first_of_each_thread(_holds() & plain)),
+        )
     )
-    return await _by_turns(session, Request.id.in_(select(first.c.id)), limit, share)
+    return await _by_turns(session, which, limit, share)
+
+
+def _first_of_each_thread(which: ColumnElement[bool]) -> Select[int]:
+    return (
+        select(func.min(Request.id))
+        .where(Request.dispatched_at.is_(None), which)
+        .group_by(func.coalesce(Request.repository_id, 0), func.coalesce(Request.issue_number, 0))
+    )
+
+
+def _holds() -> ColumnElement[bool]:
+    """Whether the later ones of its thread wait for a Request that is not done."""
+    return or_(Request.taken_at.is_(None), Request.taken_at > clock.now() - HOLD)
 
 
 async def unanswered(
@@ -91,7 +125,11 @@ async def claim(session: AsyncSession, ids: Sequence[int], until: datetime) -> l
     statement = (
         update(Request)
         .where(Request.id.in_(ids), _unclaimed())
-        .values(claimed_until=until, attempts=Request.attempts + 1)
+        .values(
+            claimed_until=until,
+            attempts=Request.attempts + 1,
+            taken_at=func.coalesce(Request.taken_at, clock.now()),
+        )
         .returning(Request)
     )
     found = await session.scalars(statement, execution_options={"synchronize_session": False})
@@ -106,10 +144,12 @@ async def renew(session: AsyncSession, ids: Sequence[int], until: datetime) -> N
 
 
 async def unclaim(session: AsyncSession) -> None:
-    """Give back everything that was claimed; for a worker that knows itself to be the only one."""
-    await session.execute(
-        update(Request).where(_unfinished(), Request.claimed_until.is_not(None)).values(claimed_until=None)
-    )
+    """Give back everything that was claimed; for a worker that knows itself to be the only one.
+
+    What that one could not do is taken up anew, and its thread waits for it once more.
+    """
+    given_back = update(Request).where(_unfinished(), Request.claimed_until.is_not(None))
+    await session.execute(given_back.values(claimed_until=None, taken_at=None))
 
 
 async def postpone(session: AsyncSession, request_id: int, until: datetime) -> None:
@@ -139,22 +179,37 @@ async def of_cause(session: AsyncSession, cause: str) -> Request | None:
     return (await session.scalars(select(Request).where(Request.cause == cause))).one_or_none()
 
 
-async def earlier(
-    session: AsyncSession, request: Request, kinds: Collection[RequestKind], limit: int = 100
+async def heard(
+    session: AsyncSession,
+    request: Request,
+    kinds: Collection[RequestKind],
+    limit: int = 100,
+    *,
+    numbers: Collection[int | None] = (),
 ) -> list[Request]:
-    """Return the Requests of those kinds that the same thread had before this one, newest first."""
+    """Return the Requests of those kinds that came before this one, or went past it; newest first.
+
+    They are those of its thread, and of the threads with these *numbers* in its repository.
+    """
     query = (
         select(Request)
         .where(
             Request.repository_id == request.repository_id,
-            Request.issue_number == request.issue_number,
+            Request.issue_number.in_([*numbers, request.issue_number]),
             Request.kind.in_(kinds),
-            Request.id < request.id,
+            or_(Request.id < request.id, Request.dispatched_at.is_not(None)),
+            Request.id != request.id,
         )
         .order_by(Request.id.desc())
         .limit(limit)
     )
     return list(await session.scalars(query))
+
+
+async def has_task(session: AsyncSession, request_id: int) -> bool:
+    """Whether a task is known as the one that the Request began; there is one at most."""
+    query = select(Task.id).where(Task.request_id == request_id)
+    return (await session.scalars(query)).first() is not None
 
 
 async def edits(session: AsyncSession, request: Request, limit: int = 100) -> list[Request]:

@@ -34,6 +34,17 @@ async def heard(session: AsyncSession, repository_id: int, number: int) -> None:
     )
 
 
+async def hold(session: AsyncSession, repository_id: int, number: int) -> None:
+    """Keep the thread for this transaction: another one that wants it waits for the commit."""
+    row = database.insert(session, Thread).values(
+        repository_id=repository_id, number=number, updated_at=clock.now()
+    )
+    kept = row.on_conflict_do_update(
+        index_elements=[Thread.repository_id, Thread.number], set_={"updated_at": clock.now()}
+    )
+    await session.execute(kept)
+
+
 async def posts(session: AsyncSession, repository_id: int, number: int) -> int:
     """Return how many comments of ours there are since a person's last word."""
     query = select(Thread.posts).where(Thread.repository_id == repository_id, Thread.number == number)

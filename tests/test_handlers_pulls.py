@@ -34,6 +34,8 @@ async def test_a_closed_pull_request_is_told_once(hook: Hook) -> None:
         "merged": False,
         "head_ref": "journeyman/issue-42",
         "merge_commit_sha": None,
+        "closed_at": "2026-11-22T11:00:00Z",
+        "updated_at": "2026-11-22T11:00:00Z",
     }
     again = pulled("closed", pull_request={"closed_at": "2026-11-22T11:00:09Z"})
     assert len(await hook.asked(again, "pull_request")) == 2
@@ -51,7 +53,11 @@ async def test_a_reopened_pull_request_is_told(hook: Hook) -> None:
     """Reopening is one Request per change; what else happens to a pull request is ignored."""
     (request,) = await hook.asked(pulled("reopened"), "pull_request")
     assert request.cause == "pull_reopened:7:57:2026-11-22T11:00:00Z"
-    assert request.text == {"event": "pull_request.reopened", "head_ref": "journeyman/issue-42"}
+    assert request.text == {
+        "event": "pull_request.reopened",
+        "head_ref": "journeyman/issue-42",
+        "updated_at": "2026-11-22T11:00:00Z",
+    }
     for action in ("opened", "labeled", "synchronize", "edited"):
         assert len(await hook.asked(pulled(action), "pull_request")) == 1
     states = [row.state for row in await hook.rows(Delivery)]

@@ -81,6 +81,51 @@ async def test_a_claim_keeps_the_whole_thread_for_one_worker(database: Database)
     assert (await read_request(database, "a")).attempts == 2
 
 
+async def _taken_long_ago(database: Database, *causes: str) -> None:
+    async with database.transaction() as session:
+        long_ago = clock.now() - requests.HOLD - timedelta(seconds=1)
+        await session.execute(update(Request).where(Request.cause.in_(causes)).values(taken_at=long_ago))
+
+
+async def test_a_thread_waits_some_seconds_for_what_was_taken_up(database: Database) -> None:
+    """Then the later ones go past it in their order, be it put off or in hand; it has its turn too."""
+    for cause in ("a", "b", "c"):
+        await a_request(database, cause, RequestKind.COMMENT)
+    await _claim(database, "a", seconds=3000)
+    assert await _due(database) == []
+    await _taken_long_ago(database, "a")
+    assert await _due(database) == ["b"]
+    await _claim(database, "b")
+    assert await _due(database) == []
+    async with database.transaction() as session:
+        await requests.postpone(session, (await read_request(database, "a")).id, clock.now())
+    assert await _due(database) == ["a"]
+    async with database.transaction() as session:
+        await requests.unclaim(session)
+    assert await _due(database) == ["a"]  # a new worker takes both up anew
+
+
+async def test_what_is_over_at_once_waits_for_nobody_who_asks(database: Database) -> None:
+    """A stop or a closing goes past what GitHub is asked about, but not past a label, nor past its like."""
+    for cause, kind in (
+        ("word", RequestKind.COMMENT), ("review", RequestKind.REVIEW), ("off", RequestKind.STOP),
+        ("closed", RequestKind.PULL_CLOSED), ("on", RequestKind.RUN), ("off again", RequestKind.STOP),
+    ):  # fmt: skip
+        await a_request(database, cause, kind)
+    await _claim(database, "word", seconds=3000)
+    for cause in ("off", "closed"):
+        assert await _due(database) == [cause]
+        await _dispatch(database, cause)
+    assert await _due(database) == []
+    await _taken_long_ago(database, "word", "review")
+    assert await _due(database) == ["review", "on"]
+    await _dispatch(database, "on")
+    async with database.reading() as session:
+        for kinds, expected in ((requests.AT_ONCE, ["off again"]), (requests.ASKING, ["review"])):
+            found = await requests.due(session, kinds=kinds)
+            assert [(await session.get_one(Request, each)).cause for each, _ in found] == expected
+
+
 async def test_of_many_who_claim_at_once_one_gets_it(database: Database) -> None:
     """Each Request goes to exactly one of the workers that saw it waiting, in the order it was asked."""
     causes = [str(number) for number in range(6)]
@@ -167,7 +212,7 @@ async def test_a_cause_that_is_known_keeps_its_text(database: Database) -> None:
 
 
 async def test_what_came_before_in_a_thread(database: Database) -> None:
-    """Those of these kinds that are older, newest first: in this thread, of this repository."""
+    """Those of these kinds that are older or went past it, newest first: in this thread and repository."""
     for cause, kind, more in (
         ("on", RequestKind.RUN, {}), ("off", RequestKind.STOP, {}), ("word", RequestKind.COMMENT, {}),
         ("elsewhere", RequestKind.RUN, {"issue_number": 43}),
@@ -182,9 +227,16 @@ async def test_what_came_before_in_a_thread(database: Database) -> None:
             ("later", labels, ["this", "off", "on"]), ("on", labels, []), ("this", [RequestKind.REVIEW], []),
         ):  # fmt: skip
             request = await read_request(database, cause)
-            found = await requests.earlier(session, request, kinds)
+            found = await requests.heard(session, request, kinds)
             assert [one.cause for one in found] == before, cause
-            assert [one.cause for one in await requests.earlier(session, request, kinds, 1)] == before[:1]
+            assert [one.cause for one in await requests.heard(session, request, kinds, 1)] == before[:1]
+        request = await read_request(database, "this")
+        both = await requests.heard(session, request, labels, numbers=[43, None])
+        assert [one.cause for one in both] == ["elsewhere", "off", "on"]
+    await _dispatch(database, "later")
+    async with database.reading() as session:
+        found = await requests.heard(session, await read_request(database, "this"), labels)
+        assert [one.cause for one in found] == ["later", "off", "on"]
 
 
 async def test_what_is_done_does_not_hide_what_waits(database: Database) -> None:

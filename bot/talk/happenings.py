@@ -109,6 +109,10 @@ async def pull_closed(session: AsyncSession, request: Request) -> Outcome:
     if owner is None:
         return Outcome("ignored: not a pull request of ours")
     merged = bool(request.text.get("merged"))
+    if not merged and owner.pull_state == "merged":
+        return Outcome("ignored: it is merged")
+    if not merged and await order.undone(session, request):
+        return await _closed_before(session, request, owner)
     what = "merged" if merged else "closed"
     await tasks.want_cancel(session, owner.id, f"@{request.actor} {what} the pull request")
     await sessions.change(session, owner.id, pull_state=what)
@@ -118,11 +122,25 @@ async def pull_closed(session: AsyncSession, request: Request) -> Outcome:
     return Outcome(f"pull request {what}", {"refresh": owner.id})
 
 
+async def _closed_before(session: AsyncSession, request: Request, owner: Session) -> Outcome:
+    """Stop what a closing would have stopped had we heard of it in time; the pull request is open again."""
+    closed_at = order.moment(request)
+    count = 0
+    for task in await tasks.unfinished_of(session, owner.id):
+        asked_at = str(task.trigger.get("at") or f"{task.created_at:%Y-%m-%dT%H:%M:%SZ}")
+        if asked_at <= closed_at:
+            why = f"@{request.actor} closed the pull request, and reopened it later"
+            count += len(await tasks.want_cancel(session, owner.id, why, task_id=task.id))
+    return Outcome(f"ignored: reopened since; stopping {count} task(s)", {"refresh": owner.id})
+
+
 async def pull_reopened(session: AsyncSession, request: Request) -> Outcome:
     """Let a session go on whose pull request a person opened again, unless the issue has another by now."""
     owner = await _owner(session, request)
     if owner is None:
         return Outcome("ignored: not a pull request of ours")
+    if owner.pull_state == "merged" or await order.undone(session, request):
+        return Outcome("ignored: it was closed after that")
     await sessions.change(session, owner.id, pull_state="open")
     try:
         async with session.begin_nested():

@@ -1,4 +1,9 @@
-"""Tell what overtook what in a thread: GitHub promises no order, and may tell one thing twice."""
+"""Tell what overtook what in a thread: GitHub promises no order, and may tell one thing twice.
+
+What decides is GitHub's clock, as far as it tells; else, what was heard of first.
+"""
+
+from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -6,48 +11,83 @@ from storage import requests
 from storage.models import Request
 from storage.words import RequestKind
 
-STOPPED = "stopping"  # how the outcome of a comment that asked for a stop begins, or goes on
+STOPPED = "stopping"  # the outcome of a command that stops, alone or among others of its comment
+_STOPS = frozenset({STOPPED, "nothing to stop"})
+_WORDS = (RequestKind.COMMENT, RequestKind.REVIEW)
 
 
 async def overtaken(session: AsyncSession, request: Request) -> str:
     """Say why an event on the label, or a `run`, is of no account; nothing when it counts.
 
-    What decides is GitHub's clock. The same second is no reason unless it is the very same thing again.
+    The same second is no reason unless it is the very same thing again.
     """
-    ours = moment(request)
     kinds = (RequestKind.RUN, RequestKind.STOP, RequestKind.COMMENT)
-    told = [
-        (moment(other), other.id, other.kind)
-        for other in await requests.earlier(session, request, kinds)
-        if other.kind is not RequestKind.COMMENT or (_stops(other) and _is_on_the_labels_clock(other))
-    ]
-    if request.kind is RequestKind.COMMENT:
-        told = [one for one in told if one[2] is not RequestKind.RUN]
-    elif request.kind is RequestKind.STOP:  # two that want the same don't overtake each other
-        told = [one for one in told if one[2] is not RequestKind.COMMENT]
-    if not ours or not told:
-        return ""
-    newest, _, kind = max(told)
-    if newest > ours:
+    others = [one for one in await requests.heard(session, request, kinds) if _speaks_against(one, request)]
+    if any(_is_newer(other, request) for other in others):
         return "ignored: something newer was heard of before it"
-    if newest == ours and kind is request.kind is RequestKind.RUN:
+    ours = moment(request)
+    last = next((one for one in others if ours and moment(one) == ours), None)
+    if last is not None and last.kind is request.kind is RequestKind.RUN:
         return "ignored: it was heard of before"
     return ""
+
+
+async def stopped_since(session: AsyncSession, request: Request, numbers: Collection[int | None]) -> bool:
+    """Whether someone ended what goes on in these threads after something was said that asks for more."""
+    kinds = (RequestKind.STOP, RequestKind.PULL_CLOSED, *_WORDS)
+    others = await requests.heard(session, request, kinds, numbers=numbers)
+    return any(_ends(other) and _is_newer(other, request) for other in others)
+
+
+async def undone(session: AsyncSession, request: Request) -> bool:
+    """Whether a pull request was reopened since it was closed, or the other way round."""
+    kinds = (RequestKind.PULL_CLOSED, RequestKind.PULL_REOPENED)
+    others = await requests.heard(session, request, kinds)
+    return any(one.kind is not request.kind and _is_newer(one, request) for one in others)
 
 
 def moment(request: Request) -> str:
     """Return when it was said or done, by GitHub's clock and in its form; empty when that is not told."""
     text = request.text
-    return str(text.get("created_at") or text.get("submitted_at") or text.get("updated_at") or "")
+    return _own_moment(request) or str(text.get("updated_at") or "")
 
 
-def _is_on_the_labels_clock(comment: Request) -> bool:
-    """Whether a comment's time may be held against a label's, which is the issue's `updated_at`.
+def _own_moment(request: Request) -> str:
+    """Return the moment of the thing itself; empty where only its issue's `updated_at` tells of it."""
+    text = request.text
+    if str(text.get("event") or "").startswith("pull_request_review_comment"):
+        return ""  # it was perhaps drafted long before its review was submitted
+    return str(text.get("created_at") or text.get("submitted_at") or text.get("closed_at") or "")
 
-    On github.com every comment moves that; where one did not, labels seem older than they are.
+
+def _is_newer(other: Request, request: Request) -> bool:
+    """Whether the other came after it: by GitHub's clock, or as we heard of them where that tells nothing."""
+    theirs, ours = moment(other), moment(request)
+    if theirs and ours and theirs != ours:
+        later, sooner = (other, request) if theirs > ours else (request, other)
+        if _own_moment(sooner) or not _own_moment(later) or _moves_the_clock(later):
+            return theirs > ours
+    return other.id > request.id
+
+
+def _moves_the_clock(request: Request) -> bool:
+    """Whether what goes by an `updated_at` may be held against it; that would seem too old otherwise.
+
+    On github.com every comment moves its issue's `updated_at`, and every closing its pull request's.
     """
-    return str(comment.text.get("thread_updated_at") or "") >= moment(comment)
+    shown = request.text.get("thread_updated_at") or request.text.get("updated_at")
+    return str(shown or "") >= moment(request)
 
 
-def _stops(request: Request) -> bool:
-    return STOPPED in (request.outcome or "") or "nothing to stop" in (request.outcome or "")
+def _speaks_against(other: Request, request: Request) -> bool:
+    """Whether the other could make a label, a stop or a `run` be of no account; the like does not."""
+    if other.kind is RequestKind.COMMENT:
+        return request.kind is not RequestKind.STOP and _ends(other)
+    return not (request.kind is RequestKind.COMMENT and other.kind is RequestKind.RUN)
+
+
+def _ends(request: Request) -> bool:
+    """Whether it ends what goes on; of words their outcome tells, in whole parts: it may quote a person."""
+    if request.kind in _WORDS:
+        return not _STOPS.isdisjoint((request.outcome or "").split("; "))
+    return request.kind in {RequestKind.STOP, RequestKind.PULL_CLOSED}

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.github.permissions import Role
 from bot.github.reactions import DENIED, DONE, UNCLEAR
+from bot.talk import order
 from bot.task.configuration import Allow
 from storage import sessions, tasks
 from storage.models import Request, Session, Task
@@ -49,7 +50,7 @@ class Thread:
 
     def __init__(
         self, session: AsyncSession, request: Request, speaker: Speaker, owner: Session | None,
-        history: list[Task], cap_usd: Decimal,
+        history: list[Task], cap_usd: Decimal, *, stopped_since: bool = False,
     ) -> None:  # fmt: skip
         self.session = session
         self.request = request
@@ -57,14 +58,25 @@ class Thread:
         self.owner = owner
         self.history = history
         self.cap_usd = cap_usd
+        self._stopped_since = stopped_since
 
     @classmethod
     async def read(cls, session: AsyncSession, request: Request, speaker: Speaker, cap_usd: Decimal) -> Self:
-        """Look at the thread that the request is about; its tasks come newest first."""
+        """Look at the thread that the request is about; its tasks come newest first.
+
+        Its session goes along with the installation in whose name GitHub has just let us look.
+        """
         assert request.repository_id is not None  # noqa: S101  # asked for in a repository
         owner = await sessions.of_thread(session, request.repository_id, request.issue_number or 0)
-        history = await tasks.of_session(session, owner.id) if owner is not None else []
-        return cls(session, request, speaker, owner, history, cap_usd)
+        if owner is None:
+            return cls(session, request, speaker, None, [], cap_usd)
+        if owner.installation_id != request.installation_id:  # the App was installed anew
+            await sessions.move(session, request.repository_id, request.repository, request.installation_id)
+            await session.refresh(owner)
+        history = await tasks.of_session(session, owner.id)
+        threads = (owner.issue_number, owner.pull_request)
+        stopped_since = await order.stopped_since(session, request, threads)
+        return cls(session, request, speaker, owner, history, cap_usd, stopped_since=stopped_since)
 
     @property
     def unfinished(self) -> list[Task]:
@@ -92,10 +104,12 @@ class Thread:
         return any(task.requester_id == self.speaker.id is not None for task in self.unfinished)
 
     def over(self) -> Said | None:
-        """Return what to say when the session's pull request is merged or closed."""
+        """Return what to say when nothing may begin: the pull request's end, or a stop after the request."""
         state = self.owner.pull_state if self.owner is not None else None
         if state in {"merged", "closed"}:
             return Said(f"pull request {state}", UNCLEAR, state, self.facts())
+        if self._stopped_since:
+            return Said("ignored: stopped since", DONE, "no_session", self.facts())
         return None
 
     def denied(self, key: str, what: str) -> Said:
@@ -110,12 +124,24 @@ class Thread:
 
     def facts(self) -> dict[str, Any]:
         """Return how things stand here, as the answer's words need it."""
-        task = self.unfinished[0] if self.unfinished else self.latest
+        task = next(iter([*self.working, *self.unfinished, *self.history]), None)
+        owner = self.owner
+        is_shut = self.request.text.get("state") == "closed" and not self.is_pull
+        rests = task is not None and task.paused_by is not None and not tasks.in_line(task)
         return {
-            "session": self.owner.id if self.owner is not None else None,
-            "issue": self.owner.issue_number if self.owner is not None else None,
-            "pull": self.owner.pull_request if self.owner is not None else None,
-            "status": str(task.status) if task is not None else None,
+            "session": owner.id if owner is not None else None,
+            "issue": owner.issue_number if owner is not None else None,
+            "pull": owner.pull_request if owner is not None else None,
+            "status": str(_seen(task)) if task is not None else None,
             "reason": str(task.reason) if task is not None and task.reason else None,
-            "paused_by": str(task.paused_by) if task is not None and task.paused_by else None,
+            "paused_by": str(task.paused_by) if task is not None and rests else None,
+            "stopping": task is not None and task.status not in ENDED and task.cancel_wanted is not None,
+            "pull_state": owner.pull_state if owner is not None else None,
+            # What has code can be tried again all the same.
+            "issue_closed": is_shut and not (owner is not None and owner.branch),
         }
+
+
+def _seen(task: Task) -> TaskState:
+    """Return the state as people see it: whoever was let go on and waits for a slot is in line again."""
+    return TaskState.PENDING if tasks.in_line(task) else task.status
