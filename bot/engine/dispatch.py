@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.errors import JourneymanError, UserFault, WorldFault
-from storage import clock, requests, sessions, tasks
+from bot.github import faults
+from storage import clock, requests, sessions, tasks, threads
 from storage.database import Database
 from storage.models import Request, Session, Task
 
@@ -32,7 +33,11 @@ MOST_OF_ONE = 24
 COLLISION = timedelta(seconds=0.2)
 LONGEST_COLLISION = timedelta(seconds=30)  # each round asks GitHub again
 LONGEST_PAUSE = 300.0
+# A person will mend these: another key, the App unsuspended, a permission accepted. What was said is kept.
+MENDABLE = (faults.BadCredentials, faults.Suspended, faults.MissingPermission)
+MENDING, LONGEST_MENDING = timedelta(minutes=1), timedelta(minutes=15)
 MOST_CRASHES = 5  # in this process; waiting for the world is none
+MOST_COLLISIONS = 20  # some minutes; whoever was faster would be done by then, so it is a bug of ours
 PATIENCE = timedelta(hours=24)
 
 
@@ -94,6 +99,7 @@ class Dispatcher:
         self._giving_back = asyncio.Lock()
         self._renewed_at = time.monotonic()
         self._crashes: dict[int, int] = {}
+        self._collisions: dict[int, int] = {}
 
     def wake(self) -> None:
         """Look now instead of at the next scan."""
@@ -154,13 +160,16 @@ class Dispatcher:
     async def _taken(self) -> list[Request]:
         """Take Requests that wait, and such whose person was not told yet.
 
-        Each kind has room of its own: telling waits for GitHub's content limits, and a stop must not.
+        Each kind has room of its own: telling waits for GitHub's content limits, considering for its others,
+        and a stop must wait for neither.
         """
         async with self._database.reading() as session:  # most scans find nothing, and need no write lock
-            due = await requests.due(session, MOST_AT_ONCE, share=MOST_OF_ONE)
+            at_once = await requests.due(session, MOST_AT_ONCE, kinds=requests.AT_ONCE)
+            due = await requests.due(session, MOST_AT_ONCE, share=MOST_OF_ONE, kinds=requests.ASKING)
             untold = await requests.unanswered(session, MOST_AT_ONCE, share=MOST_OF_ONE)
         considered = {each: of for each, of in self._held.items() if each not in self._telling}
-        wanted = [*self._within_shares(due, considered), *self._within_shares(untold, self._telling)]
+        wanted = [each for each, _ in at_once if each not in self._attending]
+        wanted += [*self._within_shares(due, considered), *self._within_shares(untold, self._telling)]
         if not wanted:
             return []
         async with self._database.transaction() as session:
@@ -186,10 +195,13 @@ class Dispatcher:
                     request.answer = await self._do(request)
                 if request.answer is not None:
                     await self._tell(request)
-                self._crashes.pop(request.id, None)
-            except (JourneymanError, OperationalError, InterfaceError, IntegrityError) as problem:
+                self._forget(request)
+            except (JourneymanError, OperationalError, InterfaceError) as problem:
                 log.warning("request.not_done", why=str(problem), attempt=request.attempts)
-                await self._not_done(request, problem, passing=not isinstance(problem, UserFault))
+                lasting = isinstance(problem, UserFault) and not isinstance(problem, MENDABLE)
+                await self._not_done(request, problem, passing=not lasting)
+            except IntegrityError as problem:
+                await self._collided(request, problem)
             except Exception as problem:  # the boundary: one Request must not hold up the others
                 crashes = self._crashes[request.id] = self._crashes.get(request.id, 0) + 1
                 log.exception("request.crashed", attempt=request.attempts, crashes=crashes)
@@ -215,6 +227,9 @@ class Dispatcher:
     async def _do(self, request: Request) -> dict[str, Any] | None:
         deed = await self._attendant.consider(request)
         async with self._database.transaction() as session:
+            if request.repository_id is not None and request.issue_number is not None:
+                # Of two in one thread (a stop goes past who asks GitHub) the second sees what the first did.
+                await threads.hold(session, request.repository_id, request.issue_number)
             outcome = await deed(session)
             if not await requests.dispatched(session, request.id, outcome.says, outcome.answer):
                 raise DoneElsewhere(f"request {request.id} was dispatched by another worker")
@@ -228,13 +243,26 @@ class Dispatcher:
         self.wake()  # the next in its thread need not wait until its person was told
         return outcome.answer
 
+    async def _collided(self, request: Request, problem: IntegrityError) -> None:
+        """Look again at what another worker has done meanwhile; give up loudly what collides with itself."""
+        collisions = self._collisions[request.id] = self._collisions.get(request.id, 0) + 1
+        if collisions < MOST_COLLISIONS:
+            log.warning("request.not_done", why=str(problem), attempt=request.attempts)
+        else:
+            log.exception("request.crashed", attempt=request.attempts, collisions=collisions)
+        await self._not_done(request, problem, passing=collisions < MOST_COLLISIONS)
+
+    def _forget(self, request: Request) -> None:
+        self._crashes.pop(request.id, None)
+        self._collisions.pop(request.id, None)
+
     async def _not_done(self, request: Request, problem: Exception, *, passing: bool) -> None:
         """Try again later what may pass; end what will not."""
         if isinstance(problem, DoneElsewhere):
             return
         again = passing and clock.now() - request.created_at <= PATIENCE
         if not again:
-            self._crashes.pop(request.id, None)
+            self._forget(request)
         try:
             async with self._giving_back, self._database.transaction() as session:
                 self._held.pop(request.id, None)
@@ -260,5 +288,7 @@ class Dispatcher:
 def _pause(request: Request, problem: Exception) -> timedelta:
     if isinstance(problem, IntegrityError):
         return min(LONGEST_COLLISION, COLLISION * 2.0 ** min(request.attempts - 1, 10))
+    if isinstance(problem, MENDABLE):
+        return min(LONGEST_MENDING, MENDING * 2.0 ** min(request.attempts - 1, 10))
     asked = problem.retry_after if isinstance(problem, WorldFault) else None
     return timedelta(seconds=asked or min(LONGEST_PAUSE, 2.0 ** min(request.attempts, 10)))
