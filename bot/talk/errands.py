@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.talk import order
 from bot.talk.thread import Thread
 from bot.task import asked
-from storage import events, sessions, tasks
+from storage import events, requests, sessions, tasks
 from storage.models import Request, Session, Task
 from storage.words import ENDED, TaskKind, TaskState
 
@@ -36,7 +36,7 @@ async def begin(
 ) -> Task:
     """Add a task to a session, in the name of whoever speaks; `options` are a command's, as it was typed."""
     request = thread.request
-    is_first = all(task.request_id != request.id for task in thread.history)
+    is_first = not await requests.has_task(thread.session, request.id)  # in whichever session
     wished = Decimal((options or {}).get("budget") or thread.cap_usd)
     return await tasks.create(
         thread.session,
