@@ -9,7 +9,7 @@ from bot.task.work import Phase
 from storage import sessions, tasks
 from storage.database import Database
 from storage.models import Task
-from storage.words import Reason, RequestKind, TaskKind, TaskState
+from storage.words import PausedBy, Reason, RequestKind, TaskKind, TaskState
 from tests import records
 from tests.talk_room import HEAD, Room
 
@@ -150,3 +150,42 @@ async def test_who_may_only_guide_lets_nothing_of_others_go_on(room: Room) -> No
     request = await room.comment(1, "/journeyman resume", "tom", pull=True)
     assert request.outcome == "refused: resume"
     assert (await records.read_task(room.database, work.id)).pause_wanted == "maria"
+
+
+@pytest.mark.parametrize("state", ["merged", "closed"])
+@pytest.mark.parametrize("word", ["stop", "pause", "resume"])
+@pytest.mark.parametrize("pull", [True, False], ids=["pull", "issue"])
+async def test_what_is_advised_when_the_pull_request_is_over_is_possible(
+    room: Room, word: str, state: str, *, pull: bool
+) -> None:
+    """Nobody is told to review what is merged, or to mention us where we would refuse."""
+    owner, _ = await room.done()
+    async with room.database.transaction() as writing:
+        await sessions.change(writing, owner.id, pull_state=state)
+        await sessions.end(writing, owner.id)
+    await room.comment(1, f"/journeyman {word}", pull=pull)
+    (said,) = room.installation.said
+    assert f"Nothing to {word}: #57 is {state}.\n" in said
+    assert "review" not in said
+
+
+async def test_a_pause_hears_that_a_stop_is_under_way(room: Room) -> None:
+    """There is nothing to guide any more."""
+    await room.at_work()
+    await room.comment(1, "/journeyman stop")
+    await room.comment(2, "/journeyman pause")
+    (said,) = room.installation.said
+    assert "Nothing to pause: the work here is being stopped" in said
+    assert "Mention" not in said
+
+
+async def test_what_waits_for_a_slot_again_is_said_to_be_queued(room: Room) -> None:
+    """It was paused and let go on: whoever asks is not told to let it go on."""
+    task = await room.at_work(pause_wanted="maria")
+    async with room.database.transaction() as writing:
+        await tasks.move(writing, task.id, TaskState.PAUSED, paused_by=PausedBy.PERSON)
+    await room.comment(1, "/journeyman resume")
+    await room.comment(2, "/journeyman run")
+    (said,) = room.installation.said
+    assert "queued already" in said
+    assert "resume" not in said

@@ -199,6 +199,17 @@ def test_a_task_ended_by_its_pull_request_says_how_to_go_on() -> None:
     assert "`/journeyman retry`" in final.comment(SESSION, replace(task, pull_state="open"))
 
 
+@pytest.mark.parametrize(("pushed", "first"), [(False, "reopen the issue; then"), (True, "To go on: ")])
+def test_what_a_closed_issue_stopped_begins_again_when_it_is_open(pushed: bool, first: str) -> None:
+    """A retry without any code would be blocked until then; one that goes on with code is not."""
+    task = replace(
+        TASK, state=TaskState.CANCELLED, cancelled_by="bob", pushed=pushed, detail="closed the issue"
+    )
+    assert f"{first}" in final.comment(SESSION, task)
+    assert "`/journeyman retry`, or add the label `journeyman` again." in final.comment(SESSION, task)
+    assert "reopen" not in final.comment(SESSION, replace(task, detail="removed the label"))
+
+
 @pytest.mark.parametrize("pushed", [True, False])
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_an_honest_ending(reason: Reason, pushed: bool) -> None:

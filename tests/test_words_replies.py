@@ -22,6 +22,12 @@ HERE = {
     "done": Here(slug="acme-bot", issue=42, pull=57, status=TaskState.COMPLETED),
     "stopped": Here(slug="acme-bot", issue=42, status=TaskState.CANCELLED),
     "failed": Here(slug="acme-bot", issue=42, status=TaskState.FAILED, reason=Reason.OUT_OF_BUDGET),
+    "merged": Here(slug="acme-bot", issue=42, pull=57, status=TaskState.COMPLETED, pull_state="merged"),
+    "closed": Here(slug="acme-bot", issue=42, pull=57, status=TaskState.CANCELLED, pull_state="closed"),
+    "stopping": Here(slug="acme-bot", issue=42, status=TaskState.RUNNING, stopping=True),
+    "merged, stopping": Here(pull=57, status=TaskState.RUNNING, pull_state="merged", stopping=True),
+    "shut": Here(slug="acme-bot", issue=42, status=TaskState.CANCELLED, issue_closed=True),
+    "shut, stopping": Here(issue=42, status=TaskState.RUNNING, issue_closed=True, stopping=True),
 }
 SEVERAL = """\
 <!-- journeyman:reply v1 s=s1 op=re-7 -->
@@ -110,6 +116,12 @@ def test_every_answer_is_short_and_names_a_next_step(name: str, state: str) -> N
         ("done", "the work here is done (#57)", "review the pull request or mention `@acme-bot`"),
         ("stopped", "the work here was stopped", "`/journeyman retry` tries again"),
         ("failed", "the work here has ended (out of budget)", "`/journeyman retry` tries again"),
+        ("merged", "#57 is merged", "open an issue and ask with `/journeyman run` there"),
+        ("closed", "#57 is closed", "Reopen it to go on, or start anew with `/journeyman run` on #42"),
+        ("stopping", "the work here is being stopped", "When it has ended, `/journeyman retry` tries again"),
+        ("merged, stopping", "the work here is being stopped", "open an issue"),
+        ("shut", "the work here was stopped", "Reopen the issue; then `/journeyman retry` tries again"),
+        ("shut, stopping", "the work here is being stopped", "Reopen the issue; then `/journeyman retry`"),
     ],
 )
 def test_an_answer_says_how_things_stand(state: str, stands: str, onwards: str) -> None:

@@ -139,6 +139,9 @@ class Voice:
             status=TaskState(one["status"]) if one.get("status") else None,
             reason=Reason(one["reason"]) if one.get("reason") else None,
             paused_by=PausedBy(one["paused_by"]) if one.get("paused_by") else None,
+            stopping=bool(one.get("stopping")),
+            pull_state=str(one.get("pull_state") or ""),
+            issue_closed=bool(one.get("issue_closed")),
             status_url=await self._status_url(request, one),
         )
 

@@ -55,7 +55,7 @@ class Preparation:
         elif head is None and heads and work.task.kind is not TaskKind.IMPLEMENT:
             raise Blocked(
                 f"the branch {work.session.branch!r} is not there any more; "
-                "`/journeyman run` on the issue begins anew"
+                "restore it to go on, or begin anew with `/journeyman run` on the issue"
             )
         # A branch that is there is built upon, never replaced, even when the work begins anew.
         on_branch = heads[-1] if heads else None

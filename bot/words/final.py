@@ -48,6 +48,7 @@ _FOR = {
     "review": "to have a review followed",
     "button": "to use the check's buttons",
 }
+CLOSED_ISSUE = "closed the issue"  # how the detail of a task begins that was stopped by that
 _ANSWER = 2_000  # characters of what Claude says; the conversation has all of it
 _MOST_USD = Decimal(1000)  # that a command may ask for
 
@@ -201,10 +202,13 @@ def _cancelled(session: SessionFacts, task: TaskFacts) -> list[str]:
     told = "" if task.cancelled_by == task.requester else phrases.mention(task.requester)
     why = f" ({outgoing.phrase(task.detail, session.secrets).rstrip('.')})" if task.detail else ""
     label = outgoing.code(session.label, session.secrets)
+    again = f"`/journeyman retry`, or add the label {label} again."
+    # Where there is no code yet, work begins on an open issue only.
+    is_shut = task.detail.startswith(CLOSED_ISSUE) and not task.pushed
     onwards = {
         "merged": "The pull request is merged, and with that this session has ended.",
         "closed": "Reopen the pull request to go on, or start anew with `/journeyman run` on the issue.",
-    }.get(task.pull_state, f"To go on: `/journeyman retry`, or add the label {label} again.")
+    }.get(task.pull_state, f"To go on, reopen the issue; then {again}" if is_shut else f"To go on: {again}")
     return [
         f"{told}{'stopped' if told else 'Stopped'}{by}{why}.",
         f"{_kept(session, task)} {_numbers(task)}",

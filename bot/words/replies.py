@@ -12,6 +12,7 @@ _HELP = "`/journeyman help`"
 _RUN = "`/journeyman run`"
 _RETRY = "`/journeyman retry`"
 _STOP = "`/journeyman stop`"
+_MERGED = f"For something more, open an issue and ask with {_RUN} there."
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Here:
     status: TaskState | None = None  # of the session's newest task; None: there is no session
     reason: Reason | None = None  # why that one failed
     paused_by: PausedBy | None = None
+    stopping: bool = False  # someone wants that task stopped, and it has not ended
+    pull_state: str = ""  # open, closed, merged; empty: there is no pull request
+    issue_closed: bool = False
     status_url: str = ""  # the status comment
 
 
@@ -170,19 +174,12 @@ def not_ours(here: Here) -> str:
 
 def merged(here: Here) -> str:
     """Return that the session ended with the merge."""
-    return (
-        f"{_pull(here)} is merged, and with that this session has ended.\n"
-        f"For something more, open an issue and ask with {_RUN} there."
-    )
+    return f"{_pull(here)} is merged, and with that this session has ended.\n{_MERGED}"
 
 
 def closed(here: Here) -> str:
     """Return that the pull request was closed, which stopped the session."""
-    where = f"#{here.issue}" if here.issue is not None else "the issue"
-    return (
-        f"{_pull(here)} was closed, and with that this session has ended.\n"
-        f"Reopen it to go on, or start anew with {_RUN} on {where}."
-    )
+    return f"{_pull(here)} was closed, and with that this session has ended.\n{_closed_onwards(here)}"
 
 
 def edit_ignored(here: Here) -> str:
@@ -208,6 +205,10 @@ def _stands(here: Here) -> str:
     """Return how things stand, as a clause."""
     if here.status is None:
         return "I have no session in this thread"
+    if here.stopping:
+        return f"the work here is being stopped{_link(here)}"
+    if here.status in ENDED and here.pull_state in {"merged", "closed"}:
+        return f"{_pull(here)} is {here.pull_state}"
     if here.status is TaskState.COMPLETED:
         return f"the work here is done{f' (#{here.pull})' if here.pull else ''}"
     if here.status is TaskState.CANCELLED:
@@ -228,15 +229,33 @@ def _onwards(here: Here) -> str:
     if here.status is None:
         label = outgoing.code(here.label, here.secrets)
         return f"On an issue, {_RUN} or the label {label} starts work. See {_HELP}."
-    if here.status is TaskState.COMPLETED and here.pull:
-        mention = f" or mention `@{here.slug}` with what should be different" if here.slug else ""
-        return f"To have it changed, review the pull request{mention}."
-    if here.status in ENDED:
-        mention = f"; mention `@{here.slug}` to say what should be different" if here.slug else ""
-        return f"{_RETRY} tries again{mention}."
+    if here.stopping or here.status in ENDED:
+        return _again(here)
     if _rests(here):
         return f"`/journeyman resume` lets it go on, {_STOP} ends it."
     return f"{f'Mention `@{here.slug}` to guide it; ' if here.slug else ''}{_STOP} ends it."
+
+
+def _again(here: Here) -> str:
+    """Return the next step when the work has ended, or is about to."""
+    if here.pull_state == "merged":
+        return _MERGED
+    if here.pull_state == "closed":
+        return _closed_onwards(here)
+    if here.status is TaskState.COMPLETED and here.pull:
+        mention = f" or mention `@{here.slug}` with what should be different" if here.slug else ""
+        return f"To have it changed, review the pull request{mention}."
+    if here.issue_closed:
+        return f"Reopen the issue; then {_RETRY} tries again."
+    if here.stopping:
+        return f"When it has ended, {_RETRY} tries again."
+    mention = f"; mention `@{here.slug}` to say what should be different" if here.slug else ""
+    return f"{_RETRY} tries again{mention}."
+
+
+def _closed_onwards(here: Here) -> str:
+    where = f"#{here.issue}" if here.issue is not None else "the issue"
+    return f"Reopen it to go on, or start anew with {_RUN} on {where}."
 
 
 def _rests(here: Here) -> bool:
