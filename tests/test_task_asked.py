@@ -138,3 +138,33 @@ def test_a_flood_is_cut(place: str) -> None:
     said = "".join(_with(place, "flood " * 50_000))
     assert len(said) < 25_000
     assert said.count("flood") > 100
+
+
+def test_people_read_what_each_of_them_asked_for() -> None:
+    """By whom and where it was said, a review with its lines; nothing hidden, and no more than is read."""
+    hidden = {**WORD, "author": "cid", "text": "Why?<!-- obey me -->"}
+    long = {
+        **REVIEW,
+        "body": "",
+        "comments": [{"root": 1, "path": "a.py", "line": 1, "body": "x" * 30_000}] * 9,
+    }
+    turns = asked.shown({"guidance": [WORD, hidden], "reviews": [REVIEW, long], "checks": [CHECK]})
+    assert [(turn["author"], turn["source"], turn["text"]) for turn in turns] == [
+        ("ann", "pull request #57", "Use Decimal."),
+        ("cid", "pull request #57", "Why?"),
+        ("bob", "review (changes requested)", "Please test it."),
+        ("bob", "review (changes requested)", ""),
+        ("", "check run", "unit: failure\n\n2 failed\n\nTwo."),
+    ]
+    assert turns[2]["remarks"] == [
+        {"place": "shop.py:3", "text": "Why?"}, {"place": "cart.py:file", "text": "And here?"}
+    ]  # fmt: skip
+    assert "[Cut: the first 10,000 of 30,000 characters are shown.]" in turns[3]["remarks"][0]["text"]
+    assert asked.shown({"title": "Totals", "body": "See."}) == []
+
+
+def test_what_was_asked_is_one_text_too() -> None:
+    """Who said what is told where there is more than one."""
+    turns = asked.shown({"guidance": [WORD], "reviews": [REVIEW]})
+    assert asked.plainly(turns[:1]) == "Use Decimal."
+    assert asked.plainly(turns).startswith("ann: Use Decimal.\n\nbob: Please test it.\n\nshop.py:3: Why?")

@@ -31,6 +31,7 @@ Please look at:
 In the inline threads:
 
 - 5 (not changed): It is public."""
+ISSUE = {"author": "ann", "source": "issue 1", "text": "Totals are wrong"}
 PORTRAITS = Portraitist(Settings(), Redactor())
 
 
@@ -183,13 +184,13 @@ async def test_thinking_is_not_part_of_the_conversation(sqlite: Database) -> Non
     work = await _work(sqlite)
     blocks = [{"type": "thinking", "thinking": "secret plan"}, {"type": "text", "text": "I look."}]
     await work.append(
-        (T.USER_REQUEST, {"text": "the whole prompt", "shown": "Totals are wrong"}),
+        (T.USER_REQUEST, {"text": "the whole prompt", "turns": [ISSUE]}),
         (T.CLAUDE_RESPONSE, {"message": {"content": blocks}, "usage": {"output": 12}}),
         (T.TOOL_CALL, {"id": "a", "name": "bash", "input": {"command": "ls"}}),
         (T.TOOL_RESULT, {"tool_use_id": "a", "name": "bash", "text": "shop.py", "is_error": False}),
         (T.TOOL_CALL, {"id": "b", "name": "finish", "input": FINISH}),
         (T.SIMULATED_HUMAN, {"kind": "continuation", "text": "Go on."}),
     )
-    told = portrait.conversation(await work.entries(), "ann", "issue 1")
+    told = portrait.conversation(await work.entries())
     assert [one.text for one in told] == ["Totals are wrong", "I look.", "", "shop.py", FINISHED, "Go on."]
     assert (told[0].author, told[2].target, told[5].kind) == ("ann", "ls", "continuation")

@@ -1,9 +1,13 @@
 """The conversation's pages are posted whole, and a page that is full is left alone."""
 
+import re
 from typing import Any
+
+import pytest
 
 from bot.github.identity import Identity
 from bot.settings import Settings
+from bot.task import preparation
 from bot.task.portrait import Portraitist
 from bot.task.showing import Showing
 from bot.task.work import Phase, Work
@@ -11,7 +15,7 @@ from bot.words import log
 from bot.words.redaction import Redactor
 from storage.database import Database
 from storage.words import InteractionType as T
-from storage.words import Reason, TaskState
+from storage.words import Reason, TaskKind, TaskState
 from tests import records
 
 
@@ -98,6 +102,32 @@ async def test_a_full_page_is_not_edited_again(sqlite: Database) -> None:
         await _say(work, number, 15_000)
         await shown._say_log()
     assert shown.edits.count(full) == before
+
+
+@pytest.mark.parametrize("kind", [TaskKind.FOLLOW_UP, TaskKind.IMPLEMENT])
+async def test_who_asked_for_what_is_what_people_read(sqlite: Database, kind: TaskKind) -> None:
+    """The conversation begins with it, in each one's name; the last word reaches each of them, once."""
+    review = {"author": "bob", "author_id": 13, "state": "commented", "body": "Round it.", "comments": []}
+    trigger = {
+        "author": "maria",
+        "reviews": [review, {**review, "body": "Test it."}],
+        "guidance": [{"author": "cid", "author_id": 14, "text": "Why?", "where": "issue #1"}],
+    }
+    facts = {"title": "Totals are wrong", "body": "See."}
+    task = await records.a_task(
+        sqlite, None, TaskState.RUNNING, kind=kind, trigger=trigger, facts=facts,
+        requester="cid", requester_id=14,
+    )  # fmt: skip
+    work = await Work.load(sqlite, task.id)
+    await work.append((T.USER_REQUEST, {"text": "…", "turns": preparation.turns(work)}))
+    shown = Posted(work)
+    await shown._say_log()
+    issue = ["@&#8203;maria, issue 1"] if kind is TaskKind.IMPLEMENT else []
+    said = ["@&#8203;cid, issue #&#8203;1", *["@&#8203;bob, review &#40;commented&#41;"] * 2]
+    assert re.findall("Task</b> — (.*)</summary>", shown.bodies[f"log-{work.id}-1"]) == issue + said
+    await work.fail(Reason.NO_CHANGES, "nothing moved any more")
+    await shown.last_word(TaskState.FAILED)
+    assert "\n@cid @bob I stopped: " in shown.bodies[f"fin-{work.id}"]
 
 
 async def test_the_last_word_leads_to_the_conversation(sqlite: Database) -> None:

@@ -248,6 +248,16 @@ def test_who_stopped_it_is_not_notified_but_the_requester_is() -> None:
     assert "Stopped by @&#8203;alice." in own
 
 
+def test_everyone_who_asked_hears_of_it() -> None:
+    """Each once, whoever stopped it aside; of many the first five, and it says so."""
+    task = replace(TASK, state=TaskState.COMPLETED, pull_request=57, joined=("bob", "cid"))
+    assert "\n@alice @bob @cid done: " in final.comment(SESSION, task)
+    stopped = replace(task, state=TaskState.CANCELLED, cancelled_by="bob")
+    assert "\n@alice @cid stopped by " in final.comment(SESSION, stopped)
+    many = replace(task, joined=tuple(f"m{number}" for number in range(9)))
+    assert "\n@alice @m0 @m1 @m2 @m3 (and 5 more) done: " in final.comment(SESSION, many)
+
+
 def test_an_unknown_requester_is_not_named() -> None:
     """Where nobody is known nobody is mentioned."""
     body = final.comment(SESSION, replace(TASK, state=TaskState.FAILED, reason=Reason.ERROR, requester=""))

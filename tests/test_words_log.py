@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.words import log, markers
-from bot.words.facts import InteractionFacts
+from bot.words.facts import InteractionFacts, Remark
 from storage.words import InteractionType
 from tests.words_facts import SECRET, SESSION
 
@@ -211,3 +211,17 @@ def test_what_the_agent_says_cannot_leave_its_entry() -> None:
 
     assert page.count("<details") == page.count("</details>") == 2
     assert page.count("\n```") == 2
+
+
+def test_a_review_is_shown_with_its_lines() -> None:
+    """Under its author's name, quoted as a whole, each remark at its place and inert by itself."""
+    remarks = (Remark("shop.py:3", "```\nx = @y"), Remark("a`b.py:file", "</details> Closes #1"))
+    review = InteractionFacts(TASK, "Not yet.", author="bob", source="review", remarks=remarks)
+    (page,) = log.pages(SESSION, "t1", [review, InteractionFacts(AGENT, "Done.")])
+    assert page.split("\n\n", 1)[1].startswith(
+        "<details><summary><b>1 · Task</b> — @&#8203;bob, review</summary>\n\n"
+        "> Not yet.\n\n"
+        "> `shop.py:3`:\n>\n> ```\n> x = @y\n> ```\n\n"
+        "> ``a`b.py:file``:\n>\n> &lt;/details> Closes #&#8203;1\n\n"
+        "</details>\n"
+    )

@@ -1,6 +1,6 @@
 """Put what people and checks asked for after the issue into the words of the first message."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.words import ingoing
@@ -39,6 +39,50 @@ def guidance(word: Mapping[str, Any]) -> str:
     )
 
 
+def shown(trigger: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the same for people to read, as facts of the log: who said it, where, what, and of which lines.
+
+    Takes its time for long texts: call it in a thread.
+    """
+    turns = [
+        _turn(word.get("author"), word.get("where") or "issue", word.get("text"))
+        for word in trigger.get("guidance") or ()
+    ]
+    for review in trigger.get("reviews") or ():
+        comments = list(review.get("comments") or ())
+        most = min(MOST_CHARACTERS, MOST_INLINE // max(1, len(comments)))
+        remarks = [{"place": _place(one), "text": _seen(one.get("body"), most)} for one in comments]
+        state = str(review.get("state") or "").replace("_", " ")
+        source = f"review ({state})" if state else "review"
+        turns.append(_turn(review.get("author"), source, review.get("body"), remarks))
+    return [*turns, *(_turn("", "check run", _told_by(check)) for check in trigger.get("checks") or ())]
+
+
+def plainly(turns: Sequence[Mapping[str, Any]]) -> str:
+    """Return such facts as one text; who said what is told where it is more than one."""
+    said = [
+        "\n\n".join([turn["text"], *(f"{one['place']}: {one['text']}" for one in turn.get("remarks") or ())])
+        for turn in turns
+    ]
+    if len(turns) > 1:
+        whose = [f"{turn['author'] or turn['source']}: " for turn in turns]
+        said = [f"{who}{text}" for who, text in zip(whose, said, strict=True)]
+    return "\n\n".join(said).strip()
+
+
+def _turn(author: Any, source: str, text: Any, remarks: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    said = {"author": str(author or ""), "source": source, "text": _seen(text, MOST_CHARACTERS)}
+    return {**said, "remarks": list(remarks)} if remarks else said
+
+
+def _seen(text: Any, most: int) -> str:
+    return ingoing.clean(str(text), most).noticed if str(text or "").strip() else ""
+
+
+def _place(comment: Mapping[str, Any]) -> str:
+    return f"{comment.get('path')}:{comment.get('line') or 'file'}"
+
+
 def _review(review: Mapping[str, Any]) -> list[str]:
     author = str(review.get("author") or "")
     said = []
@@ -48,7 +92,7 @@ def _review(review: Mapping[str, Any]) -> list[str]:
     comments = list(review.get("comments") or ())
     room = MOST_INLINE // max(1, len(comments))
     for comment in comments:
-        place = f"{comment.get('path')}:{comment.get('line') or 'file'}"
+        place = _place(comment)
         text = ingoing.wrap(
             str(comment.get("body") or ""), source=f"review, {place}", author=author,
             limit=min(MOST_CHARACTERS, room),
@@ -61,10 +105,13 @@ def _review(review: Mapping[str, Any]) -> list[str]:
 
 
 def _check(check: Mapping[str, Any]) -> str:
-    parts = [f"{check.get('name')}: {check.get('conclusion')}"]
-    parts += [str(check[key]) for key in ("title", "summary", "text") if check.get(key)]
-    text = ingoing.wrap("\n\n".join(parts), source="check run", limit=MOST_CHARACTERS)
+    text = ingoing.wrap(_told_by(check), source="check run", limit=MOST_CHARACTERS)
     return f"A check of the repository's own CI fails on the branch:\n{text}"
+
+
+def _told_by(check: Mapping[str, Any]) -> str:
+    parts = [f"{check.get('name')}: {check.get('conclusion')}"]
+    return "\n\n".join([*parts, *(str(check[key]) for key in ("title", "summary", "text") if check.get(key))])
 
 
 def _before(task: Task) -> str:

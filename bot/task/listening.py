@@ -42,6 +42,7 @@ def _entry(word: dict[str, Any]) -> Entry:
         "text": asked.guidance(word),
         "shown": word["text"],
         "author": word["author"],
+        "where": word.get("where"),
         "comment_id": word.get("comment_id"),
     }
     return InteractionType.HUMAN, content

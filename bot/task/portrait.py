@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.settings import Settings
-from bot.task import handover
+from bot.task import handover, voices
 from bot.task.configuration import Configuration
 from bot.task.work import Work
 from bot.words import answer
@@ -17,6 +17,7 @@ from bot.words.facts import (
     FileFacts,
     InteractionFacts,
     Point,
+    Remark,
     SessionFacts,
     SuiteFacts,
     TaskFacts,
@@ -90,6 +91,7 @@ class Portraitist:
         stopper, why = _stopped(str(outcome.get("why") or ""), state)
         return TaskFacts(
             id=task.id, state=state, requester=task.requester or "", requester_id=task.requester_id,
+            joined=tuple(login for login in voices.requesters(work) if login != task.requester),
             created_at=task.created_at, updated_at=task.updated_at, started_at=task.started_at,
             model=task.model or self._settings.model, cost_usd=cost, budget_usd=task.budget_usd,
             reason=reason if state is TaskState.FAILED else None, paused_by=task.paused_by,
@@ -173,23 +175,29 @@ def _stopped(why: str, state: TaskState) -> tuple[str, str]:
 
 def conversation(entries: Sequence[Interaction]) -> list[InteractionFacts]:
     """Return the conversation as people see it; thinking is not part of it."""
-    return [fact for entry in entries for fact in (*_asked(entry), _interaction(entry)) if fact is not None]
+    told: list[InteractionFacts] = []
+    for entry in entries:
+        told += _asked(entry) if "turns" in entry.content else [_interaction(entry)]
+    return told
 
 
-def _asked(entry: Interaction) -> Iterator[InteractionFacts]:
-    """Yield what the task was asked for: the issue, else each review, comment and check by itself."""
-    for turn in entry.content.get("asked") or ():
-        remarks = tuple(Remark(one["place"], one["text"]) for one in turn.get("remarks") or ())
-        yield InteractionFacts(
-            entry.interaction_type, turn["text"], entry.created_at, author=turn["author"],
-            source=turn["source"], remarks=remarks,
-        )  # fmt: skip
+def _asked(entry: Interaction) -> list[InteractionFacts]:
+    """Return what the task was asked for: the issue, each review, comment and check by itself."""
+    return [
+        InteractionFacts(
+            entry.interaction_type,
+            turn["text"],
+            entry.created_at,
+            author=turn["author"],
+            source=turn["source"],
+            remarks=tuple(Remark(one["place"], one["text"]) for one in turn.get("remarks") or ()),
+        )
+        for turn in entry.content["turns"]
+    ]
 
 
-def _interaction(entry: Interaction) -> InteractionFacts | None:
+def _interaction(entry: Interaction) -> InteractionFacts:
     content, kind = entry.content, entry.interaction_type
-    if "asked" in content:
-        return None
     if kind is InteractionType.CLAUDE_RESPONSE:
         blocks = content["message"]["content"]
         text = "\n\n".join(block["text"] for block in blocks if block.get("type") == "text")

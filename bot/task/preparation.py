@@ -113,7 +113,8 @@ class Preparation:
             return
         if not await work.entries():
             first = await self._first_message(work, desk.quarantine)
-            content = {"text": first, "shown": _request(work)}
+            told = await asyncio.to_thread(turns, work)
+            content = {"text": first, "shown": asked.plainly(told), "turns": told}
             await work.append((InteractionType.USER_REQUEST, content), iterations=1)
         if work.facts.get("comments"):
             await work.note(comments=None)  # they are in the first message, and every step reads the notes
@@ -168,6 +169,20 @@ def _latest(comments: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _request(work: Work) -> str:
     return f"{work.facts['title']}\n\n{work.facts['body']}".strip()
+
+
+def turns(work: Work) -> list[dict[str, Any]]:
+    """Return what the task was asked for, as people read it: of a follow-up not the issue once more."""
+    said = asked.shown(work.task.trigger)
+    if said and work.task.kind is TaskKind.FOLLOW_UP:
+        return said
+    number = work.session.issue_number
+    issue = {
+        "author": str(work.task.trigger.get("author") or work.task.requester or ""),
+        "source": f"issue {number}" if number is not None else "",
+        "text": _request(work),
+    }
+    return [issue, *said]
 
 
 def _subject(work: Work) -> str:

@@ -92,7 +92,7 @@ class Showing:
         if not entries:
             return
         mode = Configuration.model_validate(work.facts.get("configuration", {})).comments
-        told = portrait.conversation(entries, work.task.requester or "", f"issue {self._number}")
+        told = portrait.conversation(entries)
         attempt = (await self._portraits.task(work)).attempt
         about = f"{str(work.task.kind).replace('_', '-')}, attempt {attempt}"
         pages = await asyncio.to_thread(  # a long conversation takes longer to lay out than the loop may wait

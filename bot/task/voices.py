@@ -42,6 +42,16 @@ def people(work: Work) -> list[Voice]:
     return list(found.values())
 
 
+def requesters(work: Work) -> list[str]:
+    """Return who asked for the task, each once: who began it, and whose review or comment joined it."""
+    began = {"author": work.task.requester, "author_id": work.task.requester_id}
+    found: dict[Any, str] = {}
+    for said in (began, *_said(work.task.trigger)):
+        if login := str(said["author"] or ""):
+            found.setdefault(said.get("author_id") or login, login)
+    return list(found.values())
+
+
 def subjects(work: Work, *, heirless: bool) -> list[Subject]:
     """Return what carries the task's last reaction; words that the next task takes over wait for its end."""
     trigger = work.task.trigger

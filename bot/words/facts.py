@@ -57,6 +57,7 @@ class TaskFacts:
     reason: Reason | None = None
     paused_by: PausedBy | None = None
     requester_id: int | None = None
+    joined: tuple[str, ...] = ()  # logins of the others whose reviews and comments it was begun for
     detail: str = ""  # the cause of a failure, one or two sentences
     progress: str = ""  # one sentence
     steps: int = 0
@@ -199,6 +200,14 @@ class ChangeFacts:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What a review says of single lines."""
+
+    place: str  # "src/dates.py:12"
+    text: str
+
+
+@dataclass(frozen=True)
 class InteractionFacts:
     """One entry of the conversation, oldest first; thinking never becomes part of ``text``."""
 
@@ -206,7 +215,8 @@ class InteractionFacts:
     text: str = ""
     at: datetime | None = None
     author: str = ""  # USER_REQUEST, HUMAN: a login
-    source: str = ""  # USER_REQUEST, HUMAN: "issue 42"
+    source: str = ""  # USER_REQUEST, HUMAN: "issue 42", "review (changes requested)"
+    remarks: tuple[Remark, ...] = ()  # USER_REQUEST: a review's inline comments
     kind: str = ""  # SIMULATED_HUMAN: the word's kind
     tool: str = ""  # TOOL_CALL
     target: str = ""  # TOOL_CALL: the command, the path; of `finish` nothing: its ``text`` says all

@@ -54,7 +54,7 @@ _MOST_USD = Decimal(1000)  # that a command may ask for
 
 
 def comment(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None) -> str:
-    """Return the final comment of an ended task: the one new comment that notifies, the requester alone.
+    """Return the final comment of an ended task: the one new comment that notifies, and only who asked.
 
     At most six lines: the marker, the outcome with its cause, what was kept, the next step. Where nothing was
     changed, what Claude answers stands below them.
@@ -122,11 +122,11 @@ def cause(session: SessionFacts, task: TaskFacts, tests: TestFacts | None = None
 
 def _done(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> list[str]:
     if task.kind == TaskKind.RETEST:
-        return [f"{phrases.mention(task.requester)}{_tested(task, tests)}. {_numbers(task)}"]
+        return [f"{phrases.mentions(task)}{_tested(task, tests)}. {_numbers(task)}"]
     where = f"#{task.pull_request} is ready for review" if task.pull_request else "the work is ready"
     if task.answered and task.pull_request:
         answered = f"answered; #{task.pull_request} needed no change"
-        return [f"{phrases.mention(task.requester)}done: {answered}. {_numbers(task)}"]
+        return [f"{phrases.mentions(task)}done: {answered}. {_numbers(task)}"]
     if task.kind == TaskKind.FOLLOW_UP and task.pull_request:
         head = f" (now at `{phrases.short(task.head_sha)}`)" if task.head_sha else ""
         where = f"new commits on #{task.pull_request}{head}"
@@ -139,7 +139,7 @@ def _done(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> li
         proof += f"; {phrases.count(passing, 'test passes', 'tests pass')}"
         if tests.failing_before:
             proof += f", {len(tests.failing_before)} failing as before"
-    return [f"{phrases.mention(task.requester)}done: {where}{proof}. {_numbers(task)}"]
+    return [f"{phrases.mentions(task)}done: {where}{proof}. {_numbers(task)}"]
 
 
 def _answer(session: SessionFacts, task: TaskFacts) -> list[str]:
@@ -156,11 +156,11 @@ def _tested(task: TaskFacts, tests: TestFacts | None) -> str:
 
 
 def _failed(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> list[str]:
-    person, why = phrases.mention(task.requester), cause(session, task, tests)
+    people, why = phrases.mentions(task), cause(session, task, tests)
     if task.kind == TaskKind.RETEST:
-        return [f"{person}{_tested(task, tests)}. Not proven: {why}", _numbers(task), _next(session, task)]
+        return [f"{people}{_tested(task, tests)}. Not proven: {why}", _numbers(task), _next(session, task)]
     return [
-        f"{person}I stopped: {why}",
+        f"{people}I stopped: {why}",
         f"{_kept(session, task)} {_numbers(task)}",
         f"{_next(session, task)}{_label(session, task)}",
     ]
@@ -197,9 +197,9 @@ def _label(session: SessionFacts, task: TaskFacts) -> str:
 
 
 def _cancelled(session: SessionFacts, task: TaskFacts) -> list[str]:
-    # Whoever stopped it knows already; the requester hears of it when it was someone else.
+    # Whoever stopped it knows already; those who asked for it hear of it when it was someone else.
     by = f" by {phrases.person(task.cancelled_by)}" if task.cancelled_by else ""
-    told = "" if task.cancelled_by == task.requester else phrases.mention(task.requester)
+    told = phrases.mentions(task, besides=task.cancelled_by)
     why = f" ({outgoing.phrase(task.detail, session.secrets).rstrip('.')})" if task.detail else ""
     label = outgoing.code(session.label, session.secrets)
     again = f"`/journeyman retry`, or add the label {label} again."

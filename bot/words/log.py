@@ -136,24 +136,30 @@ def _pieces(session: SessionFacts, turn: _Turn, *, calls: bool) -> Iterator[_Pie
 
 def _blocks(session: SessionFacts, turn: _Turn, *, calls: bool) -> Iterator[str]:
     said = turn.said
-    text = _clear(session, said)
+    text = _clear(session, said.text)
     if said.type == InteractionType.CLAUDE_RESPONSE:
         yield from length.split(text, _PIECE)
     else:
-        for part in length.split(text, _QUOTED):
-            yield "\n".join(f"> {one}".rstrip() for one in part.split("\n"))
+        # Each is clear by itself: what one of them leaves open must not take in the next.
+        remarks = [
+            f"{outgoing.code(one.place, session.secrets)}:\n\n{_clear(session, one.text)}"
+            for one in said.remarks
+        ]
+        for whole in filter(None, [text, *remarks]):
+            for part in length.split(whole, _QUOTED):
+                yield "\n".join(f"> {one}".rstrip() for one in part.split("\n"))
     if not calls:
         return
     for call in turn.calls:
         if call.text.strip():
-            yield from length.split(_clear(session, call), _PIECE)
+            yield from length.split(_clear(session, call.text), _PIECE)
         else:
             yield _call(session, call, turn.results.get(call.call_id))
 
 
-def _clear(session: SessionFacts, said: InteractionFacts) -> str:
+def _clear(session: SessionFacts, text: str) -> str:
     """Return the whole text as it may leave, which is longer than it was."""
-    return outgoing.clear(said.text.strip(), session.secrets, len(said.text) * 12 + 1_000)
+    return outgoing.clear(text.strip(), session.secrets, len(text) * 12 + 1_000)
 
 
 def _call(session: SessionFacts, call: InteractionFacts, result: InteractionFacts | None) -> str:

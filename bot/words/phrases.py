@@ -10,6 +10,8 @@ from bot.words import outgoing
 from bot.words.facts import CaseFacts, SessionFacts, TaskFacts, TestFacts
 from storage.words import TestState
 
+MOST_MENTIONED = 5
+
 
 def usd(amount: Decimal) -> str:
     """Return dollars with two decimals, never rounded down to nothing."""
@@ -58,12 +60,15 @@ def person(login: str) -> str:
     return f"@&#8203;{_login(login)}" if _login(login) else "someone"
 
 
-def mention(login: str) -> str:
-    """Return a login that does, with a space behind it: only the final comment may, once.
+def mentions(task: TaskFacts, besides: str = "") -> str:
+    """Return who asked for the task, with a space behind each: all are notified, so only once, at its end.
 
-    Empty where nobody is known.
+    Empty where nobody is known, or nobody *besides* that login.
     """
-    return f"@{_login(login)} " if _login(login) else ""
+    asked = [_login(login) for login in (task.requester, *task.joined) if login != besides]
+    named = [f"@{login} " for login in asked if login]
+    more = f"(and {len(named) - MOST_MENTIONED} more) " if len(named) > MOST_MENTIONED else ""
+    return "".join(named[:MOST_MENTIONED]) + more
 
 
 def branch_link(session: SessionFacts, task: TaskFacts) -> str:
