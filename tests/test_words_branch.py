@@ -7,6 +7,7 @@ import pytest
 
 from bot.words import branch
 from bot.words.facts import ChangeFacts
+from storage.words import TaskKind
 from tests.words_facts import CHANGE, SECRET, SESSION, TASK
 
 
@@ -47,13 +48,37 @@ def test_a_commit_message_is_this_text() -> None:
     )
 
 
-def test_the_model_cannot_write_trailers_or_skip_checks() -> None:
+@pytest.mark.parametrize(
+    ("summary", "subject", "whole"),
+    [
+        ("Rounds half up, as asked.", "Rounds half up, as asked", True),
+        ("## Rounds e.g. half up. Fixes #1:\n\nMore.", "Rounds e.g. half up. Fixes # 1", False),
+        (
+            "Rounds half up, e.g. 0.5 to 1. " + "It is what people expect of money. " * 3,
+            "Rounds half up, e.g. 0.5 to 1",
+            False,
+        ),
+        ("word " * 40, f"{'word ' * 14}w…", False),
+        (" \n", "Follow up: Parsing fails for `+0530`", True),
+    ],
+)
+def test_a_follow_up_says_what_it_did(summary: str, subject: str, *, whole: bool) -> None:
+    """Its summary's first line or sentence is the subject, bounded; where that is all, no body is."""
+    task = replace(TASK, kind=TaskKind.FOLLOW_UP)
+    said, *body, _ = branch.commit_message(SESSION, task, ChangeFacts(summary)).split("\n\n")
+    assert (said, body == []) == (subject, whole)
+    assert len(said) <= 72
+
+
+@pytest.mark.parametrize("kind", [TaskKind.IMPLEMENT, TaskKind.FOLLOW_UP])
+@pytest.mark.parametrize("start", ["x\n\n", "", "[skip ci] "])
+def test_the_model_cannot_write_trailers_or_skip_checks(kind: TaskKind, start: str) -> None:
     """Trailers of the summary are broken, checks are not skipped, secrets are gone."""
     change = ChangeFacts(
-        f"x\n\nCo-authored-by: Root <root@x>\n[skip ci] {SECRET}\nSigned-off-by: y", title="[ci skip] t"
+        f"{start}Co-authored-by: Root <root@x>\n[skip ci] {SECRET}\nSigned-off-by: y", title="[ci skip] t"
     )
 
-    message = branch.commit_message(SESSION, replace(TASK, requester_id=None), change)
+    message = branch.commit_message(SESSION, replace(TASK, requester_id=None, kind=kind), change)
 
     assert "-by:" not in message
     assert "[skip ci]" not in message

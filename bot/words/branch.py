@@ -6,6 +6,7 @@ import unicodedata
 
 from bot.words import outgoing
 from bot.words.facts import ChangeFacts, SessionFacts, TaskFacts
+from storage.words import TaskKind
 
 PREFIX = "journeyman"
 SLUG = 40
@@ -44,18 +45,33 @@ def name(session: SessionFacts, attempt: int = 1) -> str:
 def commit_message(session: SessionFacts, task: TaskFacts, change: ChangeFacts) -> str:
     """Return the message: a subject, the summary, the session and the requester as co-author.
 
-    Nothing in it refers to an issue: GitHub would act on every push of it.
+    Nothing in it refers to an issue: GitHub would act on every push of it. The subject is the issue's title,
+    or what a follow-up did: its summary's first line, of a long one the first sentence.
     """
     fallback = (
         f"Work on issue {session.issue_number}" if session.issue_number is not None else "Work on a request"
     )
+    text = _harmless(outgoing.plain_line(change.summary, session.secrets, _BODY))
     subject = outgoing.plain_line(change.title or session.issue_title, session.secrets, _SUBJECT) or fallback
-    text = outgoing.plain_line(change.summary, session.secrets, _BODY)
-    # A trailer that the model wrote must not pass for one of ours.
-    text = re.sub(r"(?i)(-by|journeyman-session):", r"\1 -", text)
+    if task.kind is TaskKind.FOLLOW_UP:
+        subject = _did(session, change) or outgoing.short(f"Follow up: {subject}", _SUBJECT)
+        text = "" if text.rstrip(".") == subject else text
     trailers = [f"Journeyman-Session: {re.sub(r'[^A-Za-z0-9_-]', '', session.id)}"]
     login = re.sub(r"[^A-Za-z0-9-]", "", task.requester)
     if task.requester_id is not None and login:
         trailers.append(f"Co-authored-by: {login} <{task.requester_id}+{login}@users.noreply.github.com>")
     body = [textwrap.fill(text, _BODY_WIDTH, break_long_words=False, break_on_hyphens=False)] if text else []
     return "\n\n".join([subject, *body, "\n".join(trailers)]) + "\n"
+
+
+def _did(session: SessionFacts, change: ChangeFacts) -> str:
+    lines = (line.lstrip("#>*- ").strip() for line in change.summary.splitlines())
+    first = next(filter(None, lines), "")
+    if len(first) > _SUBJECT:
+        first = re.split(r"(?<=[.!?])\s+(?=[A-Z`])", first, maxsplit=1)[0]
+    return _harmless(outgoing.plain_line(first.rstrip(".:"), session.secrets, _SUBJECT))
+
+
+def _harmless(text: str) -> str:
+    """Return the text without a trailer that the model wrote: it must not pass for one of ours."""
+    return re.sub(r"(?i)(-by|journeyman-session):", r"\1 -", text)
