@@ -25,7 +25,7 @@ ASKED = {
     "pull_reopened": 1,
     "button": 3,
     "check_failed": 1,
-    "configured": 2,  # two pushes that made the default branch
+    "configured": 4,  # two pushes to the default branch, and what two installations reach
     "repository": 12,
     "installation": 7,
 }
