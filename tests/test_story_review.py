@@ -72,11 +72,17 @@ async def test_a_review_becomes_new_commits_and_one_answer_in_each_thread(tmp_pa
         assert (task["kind"], task["status"]) == ("follow_up", "COMPLETED"), told.tail()
         log = await repo.git.log(pull.head, limit=5)
         assert [one.sha for one in log][1:3] == [theirs, first]
+        assert log[0].message.startswith("The docstring names the range\n")
         assert len(told.world.pulls[repo.id]) == 1
         answers = [one for one in told.world.review_comments.values() if one.reply_to == inline.id]
         assert len(answers) == 1
         assert f"Done in {task['head_sha'][:7]}" in answers[0].body
-        assert len(told.comments(pull.issue, "tests")) == 1
+        (report,) = told.comments(pull.issue, "tests")
+        assert "· run 2 ·" in report
+        asked = next(body for body in told.comments(issue, "log") if "follow-up" in body)
+        assert "1 · Task</b> — @&#8203;maria, review &#40;changes requested&#41;" in asked
+        assert "> Nearly.\n\n> `shop.py:5`:\n>\n> Please say which range" in asked
+        assert shop.TITLE not in asked
         assert len(told.comments(pull.issue, "final")) == 1
         assert len(told.comments(issue, "final")) == 1
 

@@ -23,7 +23,7 @@ from bot.task.desk import Desk, configuration_of, repository_key
 from bot.task.grounds import TaskBench
 from bot.task.reviewer import REASONS
 from bot.task.work import Caps, Phase, Work
-from storage import baselines, test_cases
+from storage import baselines, tasks, test_cases
 from storage.words import Reason, TaskState, TestState, TestType
 
 log = structlog.get_logger(__name__)
@@ -107,7 +107,9 @@ class Proving:
         finally:
             await self._bench.close()
         await self._store(found)
+        run = await self._runs_so_far() + 1
         await self._work.note(
+            test_runs=run,
             judged={
                 "tree": tree,
                 "verdict": found.verdict,
@@ -115,10 +117,16 @@ class Proving:
                 "command": self._shown,
                 "seconds": found.result.seconds,
                 "set_up_again": self._bench.set_up_again,
-                "run": self._work.facts.get("judged", {}).get("run", 0) + 1,
+                "run": run,
                 "summary": {kind: dataclasses.asdict(counts) for kind, counts in found.summary.items()},
-            }
+            },
         )
+
+    async def _runs_so_far(self) -> int:
+        """Return how often the session's changes were tested: its tasks share one report."""
+        async with self._work.database.reading() as reading:
+            every = await tasks.of_session(reading, self._work.session.id)
+        return max(int(task.facts.get("test_runs", 0)) for task in every)
 
     async def _prove(self, tree: str) -> Proof:
         runner = await self._runner(self._desk.base)
