@@ -214,6 +214,19 @@ async def _resume(database: Database, task_id: str) -> None:
         await tasks.resume(writing, task_id, "ann")
 
 
+@pytest.mark.parametrize(("phase", "shown"), [(Phase.PROVE, 1), (Phase.DELIVER, 0), (Phase.CONCLUDE, 0)])
+async def test_no_edit_is_spent_right_before_the_end(sqlite: Database, phase: str, shown: int) -> None:
+    """The end itself would have to wait for its turn after it."""
+
+    async def converse(work: Work) -> None:
+        await work.go_to(phase)
+
+    life = Life(sqlite, converse=converse)
+    task = await working(sqlite)
+    assert await life.lifecycle.advance(task.id, task.runs)
+    assert life.forge.shown == shown
+
+
 async def test_a_person_pauses_a_task_and_lets_it_go_on(database: Database) -> None:
     """It ends its step, gives up its slot, costs no time while it rests, and goes on where it was."""
     calls: list[str] = []

@@ -85,6 +85,8 @@ def test_a_done_task_folds_its_numbers_away() -> None:
     [
         ({"state": TaskState.PENDING, "queue_position": 4}, "Queued (position 4)"),
         ({"state": TaskState.TESTING}, "Testing · 2 of 3"),
+        ({"paused_by_login": "bob"}, "Working, pausing after this step for @&#8203;bob · 2 of 3"),
+        ({"state": TaskState.TESTING, "paused_by_login": "bob"}, "Testing, pausing after this step"),
         ({"state": TaskState.PAUSED, "paused_by": PausedBy.PERSON}, "Paused · 2 of 3"),
         (
             {"state": TaskState.PAUSED, "paused_by": PausedBy.PERSON, "paused_by_login": "bob"},
@@ -106,6 +108,16 @@ def test_a_done_task_folds_its_numbers_away() -> None:
 def test_each_state_has_its_words(changes: dict[str, object], words: str) -> None:
     """Every state is named in words, never by an emoji alone."""
     assert words in status.headline(SESSION, replace(TASK, **changes))  # type: ignore[arg-type]
+
+
+def test_the_time_is_that_of_the_moment_and_stands_still_at_the_end() -> None:
+    """Whoever looks again sees it go on, in the headline and the table, until the task has ended."""
+    later = replace(TASK, shown_at=START + timedelta(seconds=300))
+    said = status.comment(SESSION, later)
+    assert said.count("5 min") == 2
+    assert "4 min" not in said
+    ended = replace(later, state=TaskState.COMPLETED, finished_at=START + timedelta(seconds=250))
+    assert "Done in 4 min 10 s" in status.comment(SESSION, ended)
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -16,7 +16,7 @@ from bot.github import faults
 from bot.task import ending
 from bot.task.forge import Forge
 from bot.task.interruption import Interrupted, Interruptions, TimeIsUp
-from bot.task.work import Phase, Superseded, Transcript, Work
+from bot.task.work import ENDINGS, Phase, Superseded, Transcript, Work
 from storage import clock, tasks
 from storage.database import Database
 from storage.models import Session
@@ -95,7 +95,8 @@ class Lifecycle:
                 log.info("run.superseded", why=str(why))
                 return False
             await work.reload()
-            if work.task.status not in ENDED:
+            # An edit that is spent right before the end keeps the end itself waiting (docs/decisions/0008).
+            if work.task.status not in ENDED and work.task.phase not in ENDINGS:
                 await self._show(work)
         goes_on = work.task.runs == run
         if not goes_on:

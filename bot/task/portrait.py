@@ -8,7 +8,7 @@ from typing import Any
 from bot.settings import Settings
 from bot.task import handover, voices
 from bot.task.configuration import Configuration
-from bot.task.work import Work
+from bot.task.work import ENDINGS, Work
 from bot.words import answer
 from bot.words.facts import (
     CaseFacts,
@@ -93,6 +93,7 @@ class Portraitist:
             id=task.id, state=state, requester=task.requester or "", requester_id=task.requester_id,
             joined=tuple(login for login in voices.requesters(work) if login != task.requester),
             created_at=task.created_at, updated_at=task.updated_at, started_at=task.started_at,
+            finished_at=task.finished_at,
             model=task.model or self._settings.model, cost_usd=cost, budget_usd=task.budget_usd,
             reason=reason if state is TaskState.FAILED else None, paused_by=task.paused_by,
             cancelled_by=stopper, waiting_for=waits, waiting_until=until,
@@ -111,7 +112,8 @@ class Portraitist:
             asked_how=_ASKED.get(str(task.trigger.get("origin")), ""),
             answered=bool(work.facts.get("answered")), answer=await _answer(work, state, reason),
             pull_state=work.session.pull_state or "", queue_position=ahead,
-            paused_by_login=task.pause_wanted or "", capped_by_day=bool(work.facts.get("day_is_spent")),
+            paused_by_login=(task.pause_wanted or "") if work.task.phase not in ENDINGS else "",
+            capped_by_day=bool(work.facts.get("day_is_spent")),
             lacking=str((work.facts.get("refusal") or {}).get("key") or ""),
             day_budget_usd=self._settings.repository_daily_budget_usd, cap_usd=self._settings.task_budget_usd,
         )  # fmt: skip

@@ -31,6 +31,10 @@ class Phase:
     CONCLUDE = "conclude"  # ends FAILED or CANCELLED, as `facts["outcome"]` says
 
 
+# What remains is a matter of seconds, as a rule.
+ENDINGS = frozenset({Phase.DELIVER, Phase.CONCLUDE})
+
+
 @dataclass(frozen=True)
 class Caps:
     """The hard limits of one task."""

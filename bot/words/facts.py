@@ -54,6 +54,7 @@ class TaskFacts:
     cost_usd: Decimal
     budget_usd: Decimal
     started_at: datetime | None = None
+    finished_at: datetime | None = None
     reason: Reason | None = None
     paused_by: PausedBy | None = None
     requester_id: int | None = None
@@ -88,7 +89,7 @@ class TaskFacts:
     answered: bool = False  # a follow-up that had nothing to change
     answer: str = ""  # what Claude says, in its own Markdown, where nothing was changed
     pull_state: str = ""  # open, closed, merged; empty: there is none, or nobody asked
-    paused_by_login: str = ""  # the person who paused it
+    paused_by_login: str = ""  # the person who paused it, or wants that: it comes after the present step
     capped_by_day: bool = False  # out of budget by the repository's cap of the day, not by the task's own
     day_budget_usd: Decimal | None = None  # that cap
     lacking: str = ""  # REFUSED for a role: the key below `allow` that asks for it; `detail` names the person

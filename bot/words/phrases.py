@@ -31,8 +31,9 @@ def duration(span: timedelta | float) -> str:
 
 
 def elapsed(task: TaskFacts) -> str:
-    """Return how long the task has been at work."""
-    return duration(max(timedelta(), task.updated_at - (task.started_at or task.created_at)))
+    """Return how long the task has been at work, up to its end or to the moment at which this is said."""
+    until = task.finished_at or task.shown_at or task.updated_at
+    return duration(max(timedelta(), until - (task.started_at or task.created_at)))
 
 
 def clock(at: datetime, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:

@@ -88,11 +88,11 @@ def _state(session: SessionFacts, task: TaskFacts) -> tuple[str, str]:
         return "⚪", f"Stopped{by}"
     if task.state == TaskState.FAILED:
         return _FAILED.get(task.reason or Reason.ERROR, ("🔴", "Failed"))
-    return {
-        TaskState.RUNNING: ("🟢", "Working"),
-        TaskState.TESTING: ("🟢", "Testing"),
-        TaskState.COMPLETED: ("✅", "Done"),
-    }[task.state]
+    if task.state == TaskState.COMPLETED:
+        return "✅", "Done"
+    pausing = f", pausing after this step for {phrases.person(task.paused_by_login)}"
+    at_work = "Testing" if task.state == TaskState.TESTING else "Working"
+    return "🟢", at_work + (pausing if task.paused_by_login else "")
 
 
 def _table(session: SessionFacts, task: TaskFacts, tests: TestFacts | None) -> str:
