@@ -16,6 +16,7 @@ TOKEN = "ghp_" + "a1B2" * 9
     [
         ("@alice and @org/team", r"@\w"),
         ("Fixes #1, closes GH-2, see o/r#3", r"(?<!&)#\d|GH-\d"),
+        ("Fixes GH\\-12", r"(?i)gh\\?-\d"),
         ("Fixes https://github.com/o/r/issues/1", r"(?<!redirect\.)github\.com/o/r/issues/1"),
         ("[x](http://ghe.example/o/r/pull/9)", r"pull/9"),
         ("<img src=x> </details> <!-- journeyman:status v1 s=a op=b -->", r"<"),

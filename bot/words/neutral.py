@@ -22,7 +22,7 @@ _URL = (
 _ALIVE = re.compile(
     _URL + r"|(?P<entity>&(?=#?\w+;))|(?P<image>!(?=\[))|(?P<escape>[<$])|(?P<tildes>~{3,})"
     r"|(?P<slashes>\\+(?=[&<$\\]|!\[|~{3}))"
-    r"|(?P<sign>@(?=\w)|#(?=\d)|gh-(?=\d))",
+    r"|(?P<sign>@(?=\w)|#(?=\d)|gh\\?-(?=\d))",
     re.IGNORECASE,
 )
 _PLAIN = re.compile(_URL + r"|(?P<sign>@(?=\w)|#(?=\d))|\b(?P<gh>gh)-(?=\d)", re.IGNORECASE)
