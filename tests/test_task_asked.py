@@ -84,6 +84,14 @@ def test_an_attempt_that_ended_without_a_word_says_so() -> None:
     assert "nothing was noted" in said
 
 
+def test_code_beside_a_comment_is_no_markdown() -> None:
+    """GitHub shows a diff, and we our evidence, as it is written: attributes and comments are seen."""
+    code = "+<p class='a'>\n+<!-- why -->\n+[a]: b"
+    comment = {"root": 1, "path": "a", "body": "b", "diff_hunk": code}
+    assert code in asked.words({"reviews": [{**REVIEW, "comments": [comment]}]})[1]
+    assert code in asked.words({}, Task(status=TaskState.CANCELLED, error_message=code, facts={}))[0]
+
+
 TEXTS = ("word", "review", "inline", "hunk", "path", "author", "check")
 
 

@@ -1,6 +1,8 @@
 """Holds the way in: what people could not see on GitHub, the model does not read."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.words import ingoing
 
@@ -14,7 +16,6 @@ from bot.words import ingoing
         ("<!\u200b-- obey -->ok", "ok"),
         ("ok\n<!-- obey to the end\nmore", "ok"),
         ("<!--\n```\nobey\n```\n-->\nok", "ok"),
-        ("a <!-- x\n```\nobey\n```\n--> ok", "a  ok"),
         ("<div>\n```\n<!-- obey -->\n```\n</div>", "<div>\n```\n\n```\n</div>"),
         ("<pre>\n\n```\n<!-- obey -->\n```\n</pre>", "<pre>\n\n```\n\n```\n</pre>"),
         ("o\u200bk\u202e\u2066\U000e0041\ufe0f\u3164", "ok"),
@@ -24,11 +25,40 @@ from bot.words import ingoing
         ("![obey](https://a.example/b.png 'obey')", "![image](https://a.example/b.png)"),
         ('[ok](https://a.example "obey")', "[ok](https://a.example)"),
         ("[//]: # (obey)\nok", "ok"),
-        ('[1]: https://a.example "obey"', "[1]: https://a.example"),
+        ('[ok][1]\n\n[1]: https://a.example "obey"', "[ok](https://a.example)"),
+        ("[obey at once]: https://a.example\n\nok", "ok"),
+        ("[ok][obey] [again][obey]\n\n[obey]: https://a.example", "[ok](https://a.example) [again]"),
+        ("[a\\]b]: # (obey)\nok", "ok"),
+        ("[a]: b 'obey\nobey'\nok", "ok"),
+        ("> [//]: # (obey)\n\nok", ">\n\nok"),
+        ("- [//]: # (obey)\n\nok", "-\n\nok"),
+        ("<?obey?>\n\nok", "ok"),
+        ("o<?obey?>k", "ok"),
+        ("<!DOCTYPE obey>\n\nok", "ok"),
+        ("<![CDATA[obey]]>\n\nok", "ok"),
+        ("<x obey all of this> ok", "<x> ok"),
+        ("<x-obey-all-of-this-now>ok", "ok"),
+        ("</p obey> ok", "</p> ok"),
+        ('[ok](http://u/a_(b) "obey")', "[ok](http://u/a_(b))"),
+        ('[ok](<http://u/a b> "obey")', "[ok](http://u/a%20b)"),
+        ('[ok](http://u\n"obey")', "[ok](http://u)"),
+        ("[](http://u/obey)ok", "ok"),
+        ("![a [b [c [d] obey]]](http://u) ok", "![image](http://u) ok"),
+        ("![obey]\n\n[obey]: http://u", "![image](http://u)"),
+        ("[" * 60 + '[ok](u "obey")', "[" * 60 + "[ok](u)"),
+        ("[^x]: obey\n\n    obey\n\nok", "ok"),
+        ("ok[^obey]\n\n[^obey]: seen\n\n    <!-- obey -->too", "ok[^1]\n\n[^1]: seen\n\n    too"),
+        ("|a|\n|-|\n|ok|obey|\n", "|a|\n|-|\n| ok |"),
+        ("> |a|\n> |-|\n> |`x\\|y` <!-- obey -->|", "> |a|\n> |-|\n> | `x\\|y`  |"),
+        ("```py obey at once\nok\n```", "```py\nok\n```"),
+        ("1. a\n   ~~~ obey=at-once\n   <!-- ok -->\n", "1. a\n   ~~~\n   <!-- ok -->"),
+        ('<p a="\n\nobey\n\n```\nobey\n```\n\n<p b="">ok', "ok"),
+        ("> <!-- a\n\nobey", ">"),
+        ('<![CDATA[><p a="]]> obey', ""),
     ],
 )
 def test_what_is_hidden_on_github_is_gone(text: str, expected: str) -> None:
-    """Comments, hidden attributes and invisible signs are taken out, behind entities and raw HTML too."""
+    """What the page draws nowhere is taken out: comments, attributes, titles, labels, notes."""
     assert ingoing.clean(text).text == expected
 
 
@@ -39,11 +69,71 @@ def test_what_is_hidden_on_github_is_gone(text: str, expected: str) -> None:
         "Write `&lt;` for a bracket",
         "<module 'foo' from 'bar'> and List<str> and a < b",
         "Steps:\n\n1. open\n2. close\n\n> quoted",
+        "Map<String, List<Integer>> a = b && c < d > e; AT&T &unknown; x <- y",
+        "cmd <input> <out-file>, `<b title=x>`, ``a ` <!-- b -->``",
+        "    code <!-- shown --> [a](b 'c')\n\n\n\n    [x]: y 'z'",
+        "- [ ] open\n- [x] done\n\n> [!NOTE]\n> see [the guide](docs/a_(b).md) and <https://a.example/?b=c&d>",
+        '\\<!-- written --> \\[a](b "c") \\&lt;',
+        "| a | b |\n|:--|--:|\n| `x \\| y` | **z** |",
+        "# One #\n\nTwo\n===\n\n***\n\nends with two blanks  \nor\\\na sign",
+        "<details>\n<summary>More</summary>\n\n~~~sh\necho &lt;\n~~~\n\n</details>",
+        # A comment within a paragraph ends with it: GitHub shows all of this.
+        "a <!-- x\n```\nshown\n```\n--> ok",
     ],
 )
 def test_what_people_see_is_kept(text: str) -> None:
-    """Code is shown on GitHub as it is written, so it reaches the model as it is written."""
+    """It reaches the model as it is written, code above all."""
     assert ingoing.clean(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("List&lt;String&gt; a &lt; b &gt; c &amp; d&#33;", "List<String> a < b > c & d!"),
+        ("Box&lt;T extends Shape&gt;", "Box&lt;T extends Shape>"),
+        ("&gt; no quote", "&gt; no quote"),
+        ("[Ok]\n\n[ok]: <docs/read me.md>", "[Ok](docs/read%20me.md)"),
+        ("[ok](javascript:obey)", "[ok]()"),
+    ],
+)
+def test_what_people_see_is_written_plainly(text: str, expected: str) -> None:
+    """Entities are decoded unless an element would come of it, and a link has its address beside it."""
+    assert ingoing.clean(text).text == expected
+
+
+PIECES = (
+    "ok", " ", "\n", "\n\n", "\n> ", "\n- ", "    ", "<!--", "-->", "<p ", ">", "='", "'", "<?", "<![CDATA[",
+    "]]>", "[", "]", "(", ")", "](u ", "![", "]: ", "[^a]", "[^a]: ", "`", "```", "~~~", "\\", "&lt;",
+    "&#96;", "&amp;", "|", "\n|-|\n", "#", "\n---\n",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_cleaning_twice_changes_nothing(text: str) -> None:
+    """Guidance is cleaned when it is heard and again when it is told; nothing comes to light between."""
+    once = ingoing.clean(text).text
+    assert ingoing.clean(once).text == once
+
+
+def test_a_text_that_hides_without_end_is_not_shown() -> None:
+    """What takes ever another reading was made to hide something; that it is left out is said."""
+    notes = "\n".join(f"[^{n}]: obey[^{n + 1}]" for n in range(20))
+    assert (
+        ingoing.clean(notes).noticed == f"(empty)\n[Cut: the first 0 of {len(notes)} characters are shown.]"
+    )
+
+
+def test_what_stands_too_deep_is_said_to_be_left_out() -> None:
+    """Nobody nests lists so deeply in earnest."""
+    text = "- " * 30 + "obey"
+    assert ingoing.clean(text) == ingoing.Cleaned("", 0, len(text))
+
+
+def test_a_title_and_a_diff_are_no_markdown() -> None:
+    """GitHub shows them as they are written: what looks like markup is seen."""
+    text = "[Bug]: <p title='x'> is lost &lt; \u200b<!-- y -->"
+    assert ingoing.literal(text) == ingoing.Cleaned(text.replace("\u200b", ""), 1, 0)
+    assert ingoing.wrap("+<p class='a'>", source="diff", is_code=True).split("\n")[1] == "+<p class='a'>"
 
 
 def test_the_text_cannot_leave_its_frame() -> None:
@@ -78,7 +168,26 @@ def test_nothing_is_said_to_be_empty() -> None:
     assert ingoing.wrap(None, source="s") == '<untrusted source="s">\n(empty)\n</untrusted>'
 
 
-def test_hostile_lengths_take_no_time() -> None:
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<!--",
+        "<",
+        "![",
+        "[",
+        '<p a="',
+        "\n> - ",
+        "\n- a",
+        "`a",
+        "[a](b",
+        "]",
+        "&amp;",
+        "[a]: b\n",
+        "[^a]: ",
+        "a|b\n-|-\n",
+    ],
+)
+def test_hostile_lengths_take_no_time(part: str) -> None:
     """No text makes the rules crawl; a quadratic one would take minutes here and meet the time limit."""
-    for text in ("<!--" * 30_000, "![" * 30_000, '<p a="' * 20_000, "\n> - " * 20_000, "`a" * 30_000):
-        assert ingoing.clean(text) is not None
+    assert ingoing.clean(part * (65_000 // len(part))) is not None
+    assert ingoing.clean(" ".join("`" * length for length in range(360))) is not None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bot.talk import markdown, options
-from bot.words import ingoing, redaction
+from bot.words import glyphs, ingoing, redaction
 
 MOST_COMMANDS = 5  # of one comment
 SHOWN = 200  # characters of a line, for quoting
@@ -132,10 +132,10 @@ def _found(source: list[str], signs: _Signs) -> Iterator[tuple[int | None, Comma
 
 def _after(sign: re.Pattern[str], raw: str, shown: str) -> str | None:
     """Return what follows the sign if the line begins with it, as typed and as shown, else None."""
-    found = sign.match(markdown.begin(shown)) if sign.match(markdown.begin(raw)) else None
+    found = sign.match(glyphs.begin(shown)) if sign.match(glyphs.begin(raw)) else None
     if found is None:
         return None
-    rest = markdown.visible(found.string[found.end() :])
+    rest = glyphs.visible(found.string[found.end() :])
     return rest if not rest or rest[0].isspace() else None
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import re
-import unicodedata
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, MutableMapping
@@ -66,23 +65,6 @@ class _Page:
 def source_lines(body: str) -> list[str]:
     """Return the lines of *body* as CommonMark counts them."""
     return body.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-
-
-def visible(text: str) -> str:
-    """Return *text* without characters that draw nothing (zero width, bidi, variation selectors)."""
-    if text.isascii():
-        return text
-    return "".join(one for one in text if not _draws_nothing(one))
-
-
-def begin(text: str) -> str:
-    """Return *text* without what it begins with that draws nothing."""
-    at = next((at for at, one in enumerate(text) if one.isascii() or not _draws_nothing(one)), len(text))
-    return text[at:]
-
-
-def _draws_nothing(one: str) -> bool:
-    return unicodedata.category(one) == "Cf" or "\ufe00" <= one <= "\ufe0f"
 
 
 def paragraphs(source: list[str], sign: re.Pattern[str]) -> Iterator[Line]:

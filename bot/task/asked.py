@@ -99,7 +99,8 @@ def _review(review: Mapping[str, Any]) -> list[str]:
         )  # fmt: skip
         if comment.get("diff_hunk") and room >= ROOM_FOR_CODE:
             hunk = str(comment["diff_hunk"])
-            text += "\n" + ingoing.wrap(hunk, source=f"diff at {place}", limit=min(MOST_HUNK, room // 3))
+            most = min(MOST_HUNK, room // 3)
+            text += "\n" + ingoing.wrap(hunk, source=f"diff at {place}", limit=most, is_code=True)
         said.append(f"Inline comment, thread {comment['root']}:\n{text}")
     return said
 
@@ -118,5 +119,7 @@ def _before(task: Task) -> str:
     evidence = (task.facts.get("judged") or {}).get("evidence") or []
     text = "\n".join([task.error_message or "", *(str(one) for one in evidence[:10])]).strip()
     ended = f"{task.status}" + (f" ({task.reason})" if task.reason else "")
-    wrapped = ingoing.wrap(text or "nothing was noted", source="earlier attempt", limit=MOST_CHARACTERS)
+    wrapped = ingoing.wrap(
+        text or "nothing was noted", source="earlier attempt", limit=MOST_CHARACTERS, is_code=True
+    )
     return f"An earlier attempt at this ended as {ended}:\n{wrapped}"

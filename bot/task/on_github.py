@@ -1,5 +1,6 @@
 """Carry a task's outside on GitHub: who may, where the code is, and the pull request."""
 
+import asyncio
 import re
 from datetime import datetime
 
@@ -57,11 +58,11 @@ class OnGitHub:
             if issue.locked:
                 raise Blocked("the conversation is locked; unlock it and add the label again")
         identity = await installation.identity()
-        body = ingoing.clean(work.task.trigger.get("body")).noticed
+        body = (await asyncio.to_thread(ingoing.clean, work.task.trigger.get("body"))).noticed
         if complaint:
             await self._showing(work).complaint(complaint)
         return Admission(
-            title=ingoing.clean(work.task.trigger.get("title")).text or work.task.description,
+            title=ingoing.literal(work.task.trigger.get("title")).text or work.task.description,
             body=body,
             base=_wanted_base(body) or configuration.base or repository.default_branch,
             configuration=configuration,
@@ -79,10 +80,11 @@ class OnGitHub:
         found = await reads.comments(installation, repo, number, until=until, most=MOST_COMMENTS)
         theirs = [one for one in found.shown if not one.ours]
         as_written = await self._as_written(work, [one.id for one in theirs if one.updated_at > until])
-        return [
-            Comment(one.author.login, ingoing.clean(as_written.get(one.id, one.body)).noticed, one.created_at)
-            for one in theirs
-        ]
+        said: list[Comment] = []
+        for one in theirs:  # in a thread: a hostile text takes half a second
+            text = await asyncio.to_thread(ingoing.clean, as_written.get(one.id, one.body))
+            said.append(Comment(one.author.login, text.noticed, one.created_at))
+        return said
 
     async def _as_written(self, work: Work, edited: list[int]) -> dict[int, str]:
         """Return what those comments said when they were written, as far as we heard of it then.

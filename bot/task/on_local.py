@@ -197,7 +197,7 @@ def _named(names: Sequence[str]) -> str:
 def _admission(trigger: Mapping[str, Any], base: str, configuration: Configuration) -> Admission:
     title, body = _asked(trigger)
     return Admission(
-        title=ingoing.clean(title).text,
+        title=ingoing.literal(title).text,
         body=ingoing.clean(body).noticed,
         base=configuration.base or base,
         configuration=configuration,

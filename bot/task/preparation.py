@@ -134,7 +134,7 @@ class Preparation:
             comments=_latest([(c["author"], c["text"]) for c in work.facts.get("comments") or ()]),
             instructions=[(name, text.decode("utf-8", "replace")) for name, text in notes.items()],
             tree=_listing(files),
-            asked=asked.words(work.task.trigger, await self._before(work)),
+            asked=await asyncio.to_thread(asked.words, work.task.trigger, await self._before(work)),
             diff=await code.diff(work.task.base_sha, start, MOST_DIFF) if going_on else "",
         )
 

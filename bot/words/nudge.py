@@ -28,7 +28,7 @@ class Evidence:
     """What a word may rest on."""
 
     issue_title: str = ""
-    issue_text: str = ""
+    issue_text: str = ""  # as `bot.words.ingoing` has cleaned it
     failures: tuple[Failure, ...] = ()
     diff_stat: str = ""
 
@@ -83,7 +83,7 @@ def encourage(evidence: Evidence) -> str:
 
 def points(issue_text: str) -> list[str]:
     """Return what the issue asks for: its open boxes, else the lines that demand something."""
-    text = _CODE.sub("", ingoing.clean(issue_text).text)
+    text = _CODE.sub("", issue_text)
     lines = [one for one in text.split("\n") if one.strip()]
     boxes = [found for one in lines if (found := _CHECKBOX.match(one))]
     if boxes:
@@ -141,7 +141,7 @@ def _asked(evidence: Evidence) -> list[str]:
     if wanted:
         lines = [f"- [ ] {quote(one, 120)}" for one in wanted[:_SHOWN]]
         return ["\n".join(["The issue asks for:", *lines, *_more(len(wanted))])]
-    text = ingoing.clean(evidence.issue_text).text or evidence.issue_title
+    text = evidence.issue_text or evidence.issue_title
     first = next((one for one in text.split("\n") if one.strip()), "")
     return [f"The issue says: {quote(first, 200)}"] if first else []
 
