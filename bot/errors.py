@@ -35,3 +35,7 @@ class WorldFault(JourneymanError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooEarly(WorldFault):
+    """What has to come first was not heard yet; what comes in the meantime need not wait for this."""

@@ -152,9 +152,14 @@ async def unclaim(session: AsyncSession) -> None:
     await session.execute(given_back.values(claimed_until=None, taken_at=None))
 
 
-async def postpone(session: AsyncSession, request_id: int, until: datetime) -> None:
-    """Let a Request be considered again at that moment."""
-    await session.execute(update(Request).where(Request.id == request_id).values(claimed_until=until))
+async def postpone(
+    session: AsyncSession, request_id: int, until: datetime, *, lets_pass: bool = False
+) -> None:
+    """Let a Request be considered again at that moment; with *lets_pass* its thread does not wait for it."""
+    values: dict[str, Any] = {"claimed_until": until} | (
+        {"taken_at": clock.now() - HOLD} if lets_pass else {}
+    )
+    await session.execute(update(Request).where(Request.id == request_id).values(**values))
 
 
 async def dispatched(
@@ -204,6 +209,36 @@ async def heard(
         .limit(limit)
     )
     return list(await session.scalars(query))
+
+
+async def behind(
+    session: AsyncSession, request: Request, kinds: Collection[RequestKind], limit: int = 100
+) -> list[Request]:
+    """Return the Requests of those kinds that wait for it in its thread and were not looked at yet."""
+    query = (
+        select(Request)
+        .where(
+            Request.repository_id == request.repository_id,
+            Request.issue_number == request.issue_number,
+            Request.kind.in_(kinds),
+            Request.id > request.id,
+            Request.dispatched_at.is_(None),
+            Request.taken_at.is_(None),
+        )
+        .order_by(Request.id)
+        .limit(limit)
+    )
+    return list(await session.scalars(query))
+
+
+async def again(session: AsyncSession, found: Sequence[Request], why: str) -> None:
+    """Ask for the same once more, in that order; of the same *why* each only once."""
+    names = ("kind", "repository", "repository_id", "installation_id", "issue_number", "actor_id", "actor")
+    asks = []
+    for one in found:
+        text = {"first_heard": one.id, **one.text}
+        asks.append(Ask(f"{one.cause}+{why}", **{name: getattr(one, name) for name in names}, text=text))
+    await add(session, asks)
 
 
 async def has_task(session: AsyncSession, request_id: int) -> bool:

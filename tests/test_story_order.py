@@ -174,6 +174,8 @@ async def test_labels_and_ends_in_any_order(
         (("labeled", "stop"), False),
         (("labeled", "stop", "unlabeled", "labeled"), True),
         (("run", "stop"), False),
+        (("labeled", "stop", "run"), True),
+        (("labeled", "unlabeled", "run"), True),
         (("labeled", "stop", "closed", "reopened", "unlabeled", "labeled"), True),
     ],
 )

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.errors import JourneymanError, UserFault, WorldFault
+from bot.errors import JourneymanError, TooEarly, UserFault, WorldFault
 from bot.github import faults
 from storage import clock, requests, sessions, tasks, threads
 from storage.database import Database
@@ -267,7 +267,8 @@ class Dispatcher:
             async with self._giving_back, self._database.transaction() as session:
                 self._held.pop(request.id, None)
                 if again:
-                    await requests.postpone(session, request.id, clock.now() + _pause(request, problem))
+                    until, lets_pass = clock.now() + _pause(request, problem), isinstance(problem, TooEarly)
+                    await requests.postpone(session, request.id, until, lets_pass=lets_pass)
                 elif request.dispatched_at is None:
                     await requests.dispatched(session, request.id, f"failed: {problem}"[:500])
                 else:  # locked, deleted, uninstalled: nobody to tell

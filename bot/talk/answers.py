@@ -42,7 +42,7 @@ def answer(
         "reaction": reaction,
         "subject": verbs.subject_of(request),
         "parts": parts,
-        "op": f"re-{request.id}",
+        "op": f"re-{request.text.get('first_heard', request.id)}",
         "refresh": next((one.refresh for _, one in said if one.refresh), None),
         "number": request.issue_number,
         "outsider": outsider,

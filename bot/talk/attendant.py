@@ -13,7 +13,7 @@ from bot.github import reactions, reads
 from bot.github.client import GitHub, Installation
 from bot.github.permissions import Permissions, Role
 from bot.github.reactions import SEEN, Subject
-from bot.talk import answers, commands, following, happenings, submitted, verbs
+from bot.talk import answers, commands, following, happenings, rehearing, submitted, verbs
 from bot.talk.commands import Heard, Misread
 from bot.talk.thread import Said, Speaker, Thread
 from bot.talk.voice import Voice
@@ -95,6 +95,7 @@ class Attendant:
         speaker = await self._speaker(request)
 
         async def deed(session: AsyncSession) -> Outcome:
+            await rehearing.in_turn(session, request, heard)
             await threads.heard(session, request.repository_id or 0, request.issue_number or 0)
             said = await self._each(session, request, speaker, heard)
             if heard.guidance:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.engine.dispatch import Outcome
 from bot.errors import WorldFault
-from bot.talk import order
+from bot.talk import order, rehearing
 from storage import events, repositories, requests, sessions, tasks, threads
 from storage.models import Request, Session, Task
 from storage.words import Reason, TaskKind
@@ -60,13 +60,14 @@ async def label_added(session: AsyncSession, request: Request, cap_usd: Decimal)
         requester_id=request.actor_id,
         requester=request.actor,
     )
+    await rehearing.when_begun(session, request)
     return Outcome(f"task {task.id}")
 
 
 async def _asked_again(session: AsyncSession, request: Request, task: Task) -> None:
     """Note that the task was asked for once more, later: a stop from before that is not about it."""
-    if order.moment(request) > str(task.trigger.get("at") or ""):
-        await tasks.change(session, task.id, trigger={**task.trigger, "at": order.moment(request)})
+    if order.moment(request) > order.asked_at(task):
+        await tasks.change(session, task.id, trigger={**task.trigger, "again_at": order.moment(request)})
 
 
 _STOPS = {
@@ -90,11 +91,27 @@ async def stopped(session: AsyncSession, request: Request) -> Outcome:
     for owner in await _sessions_of(session, request):
         if event not in _STOPS and owner.ended_at is not None:
             continue  # the label is about the session that it started
-        ended = await tasks.want_cancel(session, owner.id, f"@{request.actor} {what}")
+        spared = await _asked_since(session, request, owner)
+        ended = [
+            one
+            for task in await tasks.unfinished_of(session, owner.id)
+            if task.id not in spared
+            for one in await tasks.want_cancel(session, owner.id, f"@{request.actor} {what}", task_id=task.id)
+        ]
         count += len(ended)
-        if owner.ended_at is None and (ended or event in _STOPS):
+        if owner.ended_at is None and not spared and (ended or event in _STOPS):
             await sessions.end(session, owner.id)
+        await rehearing.when_ended(session, request, owner, ended, idle=not spared)
     return Outcome(f"stopping {count} task(s)")
+
+
+async def _asked_since(session: AsyncSession, request: Request, owner: Session) -> set[str]:
+    """Return the unfinished tasks of the session that words began which were said after this."""
+    later = await order.said_later(session, request, (owner.issue_number, owner.pull_request))
+    begun = {part for one in later for part in (one.outcome or "").split("; ")}
+    unfinished = await tasks.unfinished_of(session, owner.id)
+    asked = [task for task in unfinished if order.asked_at(task) >= order.moment(request)]
+    return {task.id for task in asked if f"task {task.id}" in begun}
 
 
 async def _sessions_of(session: AsyncSession, request: Request) -> list[Session]:
@@ -124,14 +141,15 @@ async def pull_closed(session: AsyncSession, request: Request) -> Outcome:
 
 async def _closed_before(session: AsyncSession, request: Request, owner: Session) -> Outcome:
     """Stop what a closing would have stopped had we heard of it in time; the pull request is open again."""
-    closed_at = order.moment(request)
-    count = 0
-    for task in await tasks.unfinished_of(session, owner.id):
-        asked_at = str(task.trigger.get("at") or f"{task.created_at:%Y-%m-%dT%H:%M:%SZ}")
+    closed_at, unfinished = order.moment(request), await tasks.unfinished_of(session, owner.id)
+    ended: list[str] = []
+    for task in unfinished:
+        asked_at = order.asked_at(task) or f"{task.created_at:%Y-%m-%dT%H:%M:%SZ}"
         if asked_at <= closed_at:
             why = f"@{request.actor} closed the pull request, and reopened it later"
-            count += len(await tasks.want_cancel(session, owner.id, why, task_id=task.id))
-    return Outcome(f"ignored: reopened since; stopping {count} task(s)", {"refresh": owner.id})
+            ended += await tasks.want_cancel(session, owner.id, why, task_id=task.id)
+    await rehearing.when_ended(session, request, owner, ended, idle=len(ended) == len(unfinished))
+    return Outcome(f"ignored: reopened since; stopping {len(ended)} task(s)", {"refresh": owner.id})
 
 
 async def pull_reopened(session: AsyncSession, request: Request) -> Outcome:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import requests
-from storage.models import Request
+from storage.models import Request, Task
 from storage.words import RequestKind
 
 STOPPED = "stopping"  # the outcome of a command that stops, alone or among others of its comment
@@ -46,10 +46,30 @@ async def undone(session: AsyncSession, request: Request) -> bool:
     return any(one.kind is not request.kind and _is_newer(one, request) for one in others)
 
 
+async def said_later(
+    session: AsyncSession, request: Request, numbers: Collection[int | None] = ()
+) -> list[Request]:
+    """Return the words that were said after it though they are done already, in the order of the clock."""
+    found = await requests.heard(session, request, _WORDS, numbers=numbers)
+    later = [one for one in found if one.dispatched_at is not None and _is_newer(one, request)]
+    return sorted(later, key=lambda one: (moment(one), one.id))
+
+
+async def awaits(session: AsyncSession, request: Request) -> bool:
+    """Whether something waits behind it in its thread that was said or done before it."""
+    behind = await requests.behind(session, request, (RequestKind.RUN, *_WORDS))
+    return any(_is_newer(request, one) for one in behind)
+
+
 def moment(request: Request) -> str:
     """Return when it was said or done, by GitHub's clock and in its form; empty when that is not told."""
     text = request.text
     return _own_moment(request) or str(text.get("updated_at") or "")
+
+
+def asked_at(task: Task) -> str:
+    """Return when a task was last asked for, by GitHub's clock; empty when that is not told."""
+    return max(str(task.trigger.get("at") or ""), str(task.trigger.get("again_at") or ""))
 
 
 def _own_moment(request: Request) -> str:

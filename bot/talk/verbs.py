@@ -6,12 +6,12 @@ from typing import Any
 from bot.claude import prices
 from bot.errors import Blocked
 from bot.github.reactions import UNCLEAR
-from bot.talk import errands, order
+from bot.talk import errands, order, rehearing
 from bot.talk.commands import Command
 from bot.talk.thread import Said, Thread
 from storage import sessions, tasks
 from storage.models import Request, Task
-from storage.words import ENDED, PausedBy, TaskKind, TaskState
+from storage.words import ENDED, TaskKind, TaskState
 
 STARTED = None  # 👀 stays until the task has ended
 
@@ -47,6 +47,7 @@ async def run(thread: Thread, command: Command) -> Said:
         "subject": subject_of(thread.request),
     }
     task = await errands.begin(thread, TaskKind.IMPLEMENT, owner, trigger, command.options)
+    await rehearing.when_begun(thread.session, thread.request)
     return Said(f"task {task.id}", STARTED)
 
 
@@ -54,17 +55,20 @@ async def stop(thread: Thread, command: Command) -> Said:
     """End what goes on; the conversation and the branch stay."""
     said_at = order.moment(thread.request)
     # What was asked for after the stop, by GitHub's clock, is not what the stop is about.
-    meant = [
-        task for task in thread.unfinished if not said_at or str(task.trigger.get("at") or "") <= said_at
-    ]
+    meant = [task for task in thread.unfinished if not said_at or order.asked_at(task) <= said_at]
     if thread.owner is None or not meant:
         return thread.unable("nothing_to_stop")
     meant = _within_reach(thread, meant)
     if not meant:
         return thread.denied("run", command.word)
     why = f"@{thread.speaker.login} asked for it by `/journeyman stop`"
-    for task in meant:
-        await tasks.want_cancel(thread.session, thread.owner.id, why, task_id=task.id)
+    ended = [
+        one
+        for task in meant
+        for one in await tasks.want_cancel(thread.session, thread.owner.id, why, task_id=task.id)
+    ]
+    idle = not [task for task in thread.working if task.id not in ended]
+    await rehearing.when_ended(thread.session, thread.request, thread.owner, ended, idle=idle)
     return Said(order.STOPPED, refresh=thread.owner.id)
 
 
@@ -75,20 +79,35 @@ async def pause(thread: Thread, command: Command) -> Said:
     meant = _within_reach(thread, thread.working)
     if not meant:
         return thread.denied("run", command.word)
+    if await _overtaken(thread, meant[0]):
+        return thread.unable("overtaken")
     await tasks.want_pause(thread.session, meant[0].id, thread.speaker.login)
     return Said("pausing", refresh=thread.owner.id)
 
 
 async def resume(thread: Thread, command: Command) -> Said:
     """Let a task that rests go on."""
-    resting = [task for task in thread.working if task.pause_wanted or task.paused_by is PausedBy.PERSON]
-    if not resting or thread.owner is None:
+    if not thread.working or thread.owner is None:
         return thread.unable("nothing_to_resume")
-    meant = _within_reach(thread, resting)
+    resting = [task for task in thread.working if task.pause_wanted]
+    meant = _within_reach(thread, resting or thread.working)
     if not meant:
-        return thread.denied("run", command.word)
+        return thread.denied("run", command.word) if resting else thread.unable("nothing_to_resume")
+    if await _overtaken(thread, meant[0]):
+        return thread.unable("overtaken")
+    if not resting:
+        return thread.unable("nothing_to_resume")
     await tasks.resume(thread.session, meant[0].id, thread.speaker.login)
     return Said("resuming", refresh=thread.owner.id)
+
+
+async def _overtaken(thread: Thread, task: Task) -> bool:
+    """Whether the task was asked for, paused or let go on after this was said; else this is the newest."""
+    said_at = order.moment(thread.request)
+    newest = max(str(task.trigger.get("at") or ""), str(task.facts.get("rest_said_at") or ""))
+    if said_at and said_at >= newest:
+        await tasks.set_facts(thread.session, task.id, rest_said_at=said_at)
+    return bool(said_at) and said_at < newest
 
 
 def _within_reach(thread: Thread, found: list[Task]) -> list[Task]:

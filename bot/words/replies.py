@@ -126,6 +126,11 @@ def nothing_to_resume(here: Here) -> str:
     return f"Nothing to resume: {_stands(here)}.\n{_onwards(here)}"
 
 
+def overtaken(here: Here) -> str:
+    """Return that something newer holds, although it was heard of sooner."""
+    return f"Someone said otherwise after this, so it changes nothing: {_stands(here)}.\n{_onwards(here)}"
+
+
 def nothing_to_retry(here: Here) -> str:
     """Return that nothing has ended which could be tried again."""
     return f"Nothing to try again: {_stands(here)}.\n{_onwards(here)}"
@@ -195,7 +200,7 @@ def help_(here: Here) -> str:
 
 STANDING: Mapping[str, Callable[[Here], str]] = {
     one.__name__.rstrip("_"): one
-    for one in (already, nothing_to_stop, nothing_to_pause, nothing_to_resume, nothing_to_retry,
+    for one in (already, nothing_to_stop, nothing_to_pause, nothing_to_resume, overtaken, nothing_to_retry,
                 nothing_to_test, tests_come, no_session, run_on_pull, not_ours, merged, closed,
                 edit_ignored, help_)
 }  # fmt: skip
