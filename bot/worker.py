@@ -55,7 +55,9 @@ log = structlog.get_logger(__name__)
 
 # The last worker of this data directory may still be ending; it gets this long before we give up.
 HANDOVER_SECONDS = 40.0
-STEP_SECONDS = 20.0
+# A stop takes 20 seconds at most, whatever GitHub does: so long for steps, for edits beside and after them,
+# and the rest for closing.
+STEP_SECONDS, EDIT_SECONDS = 15.0, 18.0
 
 
 async def work(settings: Settings, wake_descriptor: int | None) -> None:
@@ -129,9 +131,20 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
             for loop in background:
                 loop.cancel()
             await asyncio.wait(background)
-            await github.flush()  # a step that waits for its edit's turn need not wait any longer
-            await engine.drain(STEP_SECONDS)
-            await github.flush()
+            await _wind_down(engine, github)
+
+
+async def _wind_down(engine: durable.Engine, github: GitHub) -> None:
+    """Let steps in flight reach their checkpoint, and edits that wait leave."""
+    ends = asyncio.get_running_loop().time() + EDIT_SECONDS
+    flushing = asyncio.create_task(github.flush())  # a step need not wait for its edit's turn any longer
+    await engine.drain(STEP_SECONDS)
+    try:
+        async with asyncio.timeout_at(ends):
+            await flushing
+            await github.flush()  # what the steps had to say at last
+    except TimeoutError:
+        log.warning("edits.not_sent")  # the next process shows how things stand then
 
 
 def _outside(settings: Settings, database: Database, github: GitHub) -> GitHubMeans:

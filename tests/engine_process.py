@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from bot import repeatable
 from bot.engine import durable
 from bot.engine.takeover import Takeover
 from storage import clock
@@ -88,7 +89,10 @@ def started(folder: Path, task: str) -> list[int]:
 
 
 class _Steps:
-    """What a task does here: step after step, each noted; `hold-TASK-N` keeps step N from ending."""
+    """What a task does here: step after step, each noted; `hold-TASK-N` keeps step N from ending.
+
+    With `command-TASK` the step is meanwhile at what may be done again.
+    """
 
     def __init__(self, folder: Path, who: str) -> None:
         self._folder = folder
@@ -104,8 +108,10 @@ class _Steps:
         step = sum((what, name) == ("end", task) for _, what, _, name in journal(self._folder))
         self._note("start", step, task)
         await asyncio.sleep(0.02)
-        while (self._folder / f"hold-{task}-{step}").exists():  # noqa: ASYNC110  # nor does its absence
-            await asyncio.sleep(0.02)
+        command = (self._folder / f"command-{task}").exists()
+        with repeatable.part() if command else contextlib.nullcontext():
+            while (self._folder / f"hold-{task}-{step}").exists():  # noqa: ASYNC110  # nor does its absence
+                await asyncio.sleep(0.02)
         self._note("end", step, task)
         return step + 1 < STEPS
 

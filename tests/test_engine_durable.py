@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.engine import durable
 from tests.engine_process import LANES, STEPS, journal, started, until, working
 
 ALL = list(range(STEPS))
@@ -98,6 +99,29 @@ async def test_a_stopped_process_ends_at_a_checkpoint(engine_url: str, tmp_path:
     async with working(engine_url, tmp_path):
         await until(tmp_path, _ended("one"), _ended("two"))
     assert started(tmp_path, "one") == started(tmp_path, "two") == ALL
+
+
+async def test_a_stopped_process_waits_for_no_long_command(tmp_path: Path) -> None:
+    """What is done again anyway is cut off after a moment; a step at something else gets its time."""
+    url = durable.default_url(tmp_path)
+    for name in ("hold-one-1", "hold-two-1", "command-one"):
+        (tmp_path / name).touch()
+    async with working(url, tmp_path) as worker:
+        await worker.tell(begin=["one", "two"])
+        await until(tmp_path, ("local", "start", 1, "one"), ("local", "start", 1, "two"))
+        await worker.tell(drain=3600)
+        async with asyncio.timeout(60):
+            while "command_cut_off" not in worker.noise_so_far():  # noqa: ASYNC110  # a file calls nobody
+                await asyncio.sleep(0.05)
+        (tmp_path / "hold-two-1").unlink()
+        async with asyncio.timeout(30):
+            assert await worker.process.wait() == 0, worker.noise_so_far()
+    assert ("local", "end", 1, "two") in journal(tmp_path)
+    (tmp_path / "hold-one-1").unlink()
+    async with working(url, tmp_path):
+        await until(tmp_path, _ended("one"), _ended("two"))
+    assert started(tmp_path, "one") == [0, 1, 1, 2, 3]
+    assert started(tmp_path, "two") == ALL
 
 
 async def test_a_step_that_raises_is_tried_again(engine_url: str, tmp_path: Path) -> None:

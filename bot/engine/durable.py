@@ -1,6 +1,7 @@
 """Run a task's steps so that they survive the process: the only place that knows DBOS."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +20,8 @@ from dbos import (
 from sqlalchemy import Engine as SqlEngine
 from sqlalchemy import create_engine, event, make_url
 
+from bot import repeatable
+
 log = structlog.get_logger(__name__)
 
 QUEUE = "tasks"
@@ -29,6 +32,9 @@ VERSION = "1"
 SPARE_THREADS = 32
 LONGEST_PAUSE_SECONDS = 60.0
 CUT_OFF_SECONDS = 5.0
+# At the stop, a sandboxed command gets this long to end; a longer one is cut off, and done again later.
+REPEATABLE_SECONDS = 3.0
+_LOOK_SECONDS = 0.2
 
 # (task id, number of its run) → whether this run goes on
 Advance = Callable[[str, int], Awaitable[bool]]
@@ -54,7 +60,7 @@ class Engine:
         self._running = 0  # workflows in this process
         self._held = 0  # those that wait at a checkpoint for the process to go
         self._changed = asyncio.Condition()
-        self._steps: set[asyncio.Future[bool]] = set()  # those in flight
+        self._steps: dict[asyncio.Future[bool], repeatable.Mark] = {}  # those in flight
         self._mine: set[str] = set()  # ids of the workflows in this process
         self._run: Callable[[str, int], Awaitable[None]] | None = None
 
@@ -107,9 +113,10 @@ class Engine:
     async def _one(self, task_id: str, run: int) -> bool:
         pause = 1.0
         while not self._stopping.is_set():
-            step = asyncio.ensure_future(self._advance(task_id, run))
-            self._steps.add(step)
-            step.add_done_callback(self._steps.discard)
+            mark = repeatable.Mark()
+            step = asyncio.ensure_future(self._marked(mark, task_id, run))
+            self._steps[step] = mark
+            step.add_done_callback(lambda ended: self._steps.pop(ended, None))
             try:
                 return await step
             except asyncio.CancelledError:
@@ -126,6 +133,10 @@ class Engine:
         await self._count(held=1)
         await asyncio.Future()  # the process is about to go; the row stays PENDING for the next one
         return False
+
+    async def _marked(self, mark: repeatable.Mark, task_id: str, run: int) -> bool:
+        repeatable.begin(mark)
+        return await self._advance(task_id, run)
 
     async def _count(self, running: int = 0, held: int = 0) -> None:
         async with self._changed:
@@ -175,18 +186,33 @@ class Engine:
         return len(rows)
 
     async def drain(self, seconds: float) -> None:
-        """Start nothing new and give steps in flight that long to reach their checkpoint."""
+        """Start nothing new and give steps in flight that long to reach their checkpoint.
+
+        What a step is at that is done again anyway (`bot.repeatable`) is not waited for.
+        """
         self._stopping.set()
-        try:
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: self._held >= self._running)
-        except TimeoutError:
+        ends, cut = time.monotonic() + seconds, set[asyncio.Future[bool]]()
+        while not await self._all_held() and time.monotonic() < ends:
+            for step, mark in list(self._steps.items()):
+                if mark.seconds >= REPEATABLE_SECONDS and step not in cut:  # once: it may be clearing up
+                    log.info("engine.command_cut_off", seconds=round(mark.seconds))
+                    cut.add(step)
+                    step.cancel()
+        late = self._steps.keys() - cut
+        if late:
             # Left to run, they would meet a process that is being taken apart, and call that a crash.
-            log.warning("engine.stopped_mid_step", steps=len(self._steps))
-            for step in list(self._steps):
+            log.warning("engine.stopped_mid_step", steps=len(late))
+            for step in late:
                 step.cancel()
-            if self._steps:
-                await asyncio.wait(list(self._steps), timeout=CUT_OFF_SECONDS)
+        if self._steps:
+            await asyncio.wait(list(self._steps), timeout=CUT_OFF_SECONDS)
+
+    async def _all_held(self) -> bool:
+        """Whether every run waits at its checkpoint, now or in a moment."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS), self._changed:
+                await self._changed.wait_for(lambda: self._held >= self._running)
+        return self._held >= self._running
 
 
 async def close() -> None:

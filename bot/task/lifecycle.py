@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from bot import repeatable
 from bot.claude import failures
 from bot.errors import JourneymanError, Refused, UserFault, WorldFault
 from bot.github import faults
@@ -240,7 +241,7 @@ class Lifecycle:
         if since + seconds < SLOT_SECONDS:
             if seconds >= WAIT_WORTH_TELLING:
                 await self._show(work)
-            with suppress(Interrupted):  # the next step sees the wish in the row
+            with suppress(Interrupted), repeatable.part():  # the next step sees the wish in the row
                 await self._interruptions.guard(
                     work.id, seconds + 60, lambda: asyncio.sleep(seconds), stoppable=not _settled(work)
                 )

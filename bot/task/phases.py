@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from bot import repeatable
 from bot.claude.ask import Claude
 from bot.errors import JourneymanError, UserFault, WorldFault
 from bot.settings import Settings
@@ -111,6 +112,7 @@ class Phases:
 
     async def _warm(self, work: Work, desk: Desk) -> None:
         """Buy the baseline early; what goes wrong here comes up again, and is dealt with, in the proof."""
+        repeatable.leave()  # no step may be cut off for it
         try:
             await self._proving(work, desk).warm()
         except (UserFault, WorldFault) as problem:

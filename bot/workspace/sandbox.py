@@ -11,6 +11,7 @@ from typing import Literal
 
 import structlog
 
+from bot import repeatable
 from bot.workspace import limits, plain, plan
 from bot.workspace.child import Child
 from bot.workspace.command import Command, Killed, Limits, Mount, Result, SandboxUnavailable
@@ -87,7 +88,8 @@ class Sandbox:
         child = await self._start(command)
         killed: Killed | None = None
         try:
-            killed = await self._watch(child, command)
+            with repeatable.part():
+                killed = await self._watch(child, command)
         finally:
             child.kill()
             code = await _surely(child.gone())
