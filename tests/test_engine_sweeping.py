@@ -258,6 +258,17 @@ async def test_lost_comments_are_picked_up_once(room: Room) -> None:
     assert len(await room.asked()) == 3
 
 
+async def test_a_comment_that_was_just_said_is_on_its_way(quick: Room) -> None:
+    """Found in its first half minute it would be heard before the label that came before it."""
+    quick.later.seconds, sweep = 0, quick.sweeping()
+    await sweep.once()
+    async with quick.losing():
+        await quick.world.comment(quick.issue, "kim", "/journeyman help")
+    assert await sweep.once() == 0
+    quick.later.seconds = 60
+    assert await sweep.once() == 1
+
+
 async def test_what_was_looked_at_is_not_asked_for_again(quick: Room) -> None:
     """The next question begins ten minutes before the newest comment, and stays so until there is one."""
     sweep = quick.sweeping()

@@ -165,7 +165,9 @@ class Missed:
         look.note("comments", (look.since, tuple((each.id, each.told.get("updated_at")) for each in said)))
         me = await look.installation.identity()
         recent = [each for each in said if each.at >= look.since and each.number]
-        people = [each for each in recent if each.by_person and not me.made(each.told)]
+        # One that was said just now is on its way: found here, it would be heard before its issue's label.
+        settled = [each for each in recent if not look.is_young(each.at)]
+        people = [each for each in settled if each.by_person and not me.made(each.told)]
         unheard = await self._memory.unheard({look.scene.comment_cause(each): each for each in people})
         found: list[Lost] = []
         for number in sorted({each.number for each in unheard}):

@@ -23,7 +23,7 @@ from storage.database import Database
 
 log = structlog.get_logger(__name__)
 
-# From start to start. With the look below and the half minute that a fresh label waits: under five minutes.
+# From start to start. With the look below and the half minute that what is fresh waits: under five minutes.
 EVERY = timedelta(seconds=240)
 # Of many workers any may be the next to sweep, so that it goes on when one dies.
 LOOK_SECONDS = 20.0
