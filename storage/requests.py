@@ -212,7 +212,7 @@ async def heard(
 
 
 async def behind(
-    session: AsyncSession, request: Request, kinds: Collection[RequestKind], limit: int = 100
+    session: AsyncSession, request: Request, kinds: Collection[RequestKind], limit: int = 10
 ) -> list[Request]:
     """Return the Requests of those kinds that wait for it in its thread and were not looked at yet."""
     query = (

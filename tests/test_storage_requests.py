@@ -319,3 +319,26 @@ async def test_what_was_said_is_forgotten_and_that_it_was_stays(database: Databa
     assert await _unanswered(database) == ["owed"]
     await a_request(database, "told", text=text)
     assert "body" not in (await read_request(database, "told")).text
+
+
+async def test_what_was_heard_too_early_lets_the_later_ones_pass_and_is_asked_for_again_once(
+    database: Database,
+) -> None:
+    """What waits behind it is known and due at once; asked for again, it stands at the end of its thread."""
+    kind = RequestKind.COMMENT
+    early = await a_request(database, "comment:7:1", kind)
+    late = await a_request(database, "comment:7:2", kind)
+    async with database.transaction() as writing:
+        (first,) = await requests.claim(writing, [early], clock.now() + MINUTE)
+        assert [one.id for one in await requests.behind(writing, first, [kind])] == [late]
+        assert [each for each, _ in await requests.due(writing)] == []
+        await requests.postpone(writing, early, clock.now() + MINUTE, lets_pass=True)
+        assert [each for each, _ in await requests.due(writing)] == [late]
+        for _ in range(2):
+            await requests.again(writing, [first], "begun")
+    again = await read_request(database, "comment:7:1+begun")
+    async with database.transaction() as writing:
+        await requests.again(writing, [again], "begun")
+    twice = await read_request(database, "comment:7:1+begun+begun")
+    assert early < late < again.id < twice.id
+    assert (again.text["first_heard"], twice.text["first_heard"], twice.actor) == (early, early, "maria")
