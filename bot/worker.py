@@ -55,9 +55,9 @@ log = structlog.get_logger(__name__)
 
 # The last worker of this data directory may still be ending; it gets this long before we give up.
 HANDOVER_SECONDS = 40.0
-# A stop takes 20 seconds at most, whatever GitHub does: so long for steps, for edits beside and after them,
-# and the rest for closing.
-STEP_SECONDS, EDIT_SECONDS = 15.0, 18.0
+# A stop takes 20 seconds at most, whatever GitHub does: so long for steps, so long for edits beside them, so
+# long for what the steps had to say at last, and the rest for closing.
+STEP_SECONDS, EDIT_SECONDS, LAST_EDIT_SECONDS = 14.0, 8.0, 1.0
 
 
 async def work(settings: Settings, wake_descriptor: int | None) -> None:
@@ -136,13 +136,14 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[Dispa
 
 async def _wind_down(engine: durable.Engine, github: GitHub) -> None:
     """Let steps in flight reach their checkpoint, and edits that wait leave."""
-    ends = asyncio.get_running_loop().time() + EDIT_SECONDS
+    now = asyncio.get_running_loop().time
+    begun = now()
     flushing = asyncio.create_task(github.flush())  # a step need not wait for its edit's turn any longer
     await engine.drain(STEP_SECONDS)
     try:
-        async with asyncio.timeout_at(ends):
+        async with asyncio.timeout_at(max(begun + EDIT_SECONDS, now() + LAST_EDIT_SECONDS)):
             await flushing
-            await github.flush()  # what the steps had to say at last
+            await github.flush()
     except TimeoutError:
         log.warning("edits.not_sent")  # the next process shows how things stand then
 
