@@ -87,6 +87,20 @@ async def test_the_router_understands_the_stand_in(bench: Bench, sqlite: Databas
         assert DeliveryState.PARKED not in {row.state for row in await hook.rows(Delivery)}
         kinds = [request.kind for request in await hook.rows(Request)]
     kind = RequestKind
-    expected = [kind.INSTALLATION, kind.COMMENT, kind.EDITED, kind.CONFIGURED, kind.CONFIGURED, kind.REVIEW]
-    expected += [kind.CHECK_FAILED, kind.BUTTON, kind.BUTTON, kind.PULL_CLOSED, kind.PULL_REOPENED]
+    expected = [
+        kind.INSTALLATION,
+        kind.CONFIGURED,
+        kind.COMMENT,
+        kind.EDITED,
+        kind.CONFIGURED,
+        kind.CONFIGURED,
+    ]
+    expected += [
+        kind.REVIEW,
+        kind.CHECK_FAILED,
+        kind.BUTTON,
+        kind.BUTTON,
+        kind.PULL_CLOSED,
+        kind.PULL_REOPENED,
+    ]
     assert kinds == [*expected, kind.REPOSITORY, kind.INSTALLATION]

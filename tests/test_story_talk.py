@@ -8,7 +8,7 @@ from demo.claude.conversation import Conversation
 from demo.claude.script import Play, Turn
 from demo.github.issue import Comment, Issue
 from demo.github.user import User
-from tests import shop, story
+from tests import people, shop, story
 from tests.story import Story
 
 WAIT = {"command": "for n in $(seq 600); do [ -e /tmp/go ] && exit; sleep 0.1; done"}
@@ -163,7 +163,7 @@ async def test_it_says_what_it_understands(tmp_path: Path) -> None:
             await _answered(told, comment, "+1")
         mention = await _said(told, issue, "maria", "@journeyman-demo could you fix this?")
         await _answered(told, mention, "confused")
-        await _reply(told, issue, "no session")
+        await people.idle(told)
 
         assert len(told.comments(issue, "reply")) == 3
         assert _reactions(quiet) == _reactions(bot) == []

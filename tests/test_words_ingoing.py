@@ -55,6 +55,7 @@ from bot.words import ingoing
         ('<p a="\n\nobey\n\n```\nobey\n```\n\n<p b="">ok', "ok"),
         ("> <!-- a\n\nobey", ">"),
         ('<![CDATA[><p a="]]> obey', ""),
+        ("ok\n[//]: # (obey)\n[comment]: <> (obey)", "ok"),
     ],
 )
 def test_what_is_hidden_on_github_is_gone(text: str, expected: str) -> None:

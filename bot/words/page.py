@@ -18,6 +18,9 @@ _NOTE = re.compile(r"\[\^([^\]\s]+)\]:[ \t]*")  # a note's definition (GitHub's 
 _NAME = re.compile(r"\[\^([^\]\s]+)\](?=:)")
 _CONTAINERS = re.compile(r"(?:[\s>*+.)-]|\d|\[\^[^\]\s]+\]:)*")
 _INFO = re.compile(r"(?P<ticks>`{3,}|~{3,})[ \t]*(?P<word>[\w+#./:-]{1,40}(?!\S))?")
+# A definition that leads nowhere is how people write a comment in Markdown. Below a line of text it is drawn,
+# which nobody means it to be.
+_REMARK = re.compile(r"\[[^\]]*+\]:\s*+(?:#|<#?>)(?:\s++(?:\(.*\)|\".*\"|'.*'))?")
 _BLANK_LINES = 2  # together, outside code
 
 
@@ -111,7 +114,7 @@ class _Page:
         if leaf.kind == "table":
             return list(self._rows(leaf))
         lines = prose.shown(self._content(leaf), self._reading).split("\n")
-        return [line for line in lines if line.strip()]
+        return [line for line in lines if line.strip() and not _REMARK.fullmatch(line.strip())]
 
     def _content(self, leaf: _Leaf) -> str:
         return "\n".join(self._line(leaf, number) for number in range(leaf.first, leaf.end))
