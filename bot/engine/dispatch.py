@@ -197,7 +197,8 @@ class Dispatcher:
                     await self._tell(request)
                 self._forget(request)
             except (JourneymanError, OperationalError, InterfaceError) as problem:
-                log.warning("request.not_done", why=str(problem), attempt=request.attempts)
+                note = log.info if isinstance(problem, TooEarly) else log.warning
+                note("request.not_done", why=str(problem), attempt=request.attempts)
                 lasting = isinstance(problem, UserFault) and not isinstance(problem, MENDABLE)
                 await self._not_done(request, problem, passing=not lasting)
             except IntegrityError as problem:
