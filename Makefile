@@ -17,10 +17,10 @@ demo: $(STAMP) ## Tell the whole story once: from a label to a proven pull reque
 	@$(RUN) -m demo $(if $(filter command%,$(origin PORT)),--port $(PORT))
 
 test: $(STAMP) ## Run the whole test suite
-	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal $(TESTS)
+	$(RUN) -m pytest -q -n $(WORKERS) --dist load --maxschedchunk 1 $(TESTS)
 
 coverage: $(STAMP) ## Run the whole test suite and say which lines and branches it leaves out
-	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term-missing:skip-covered $(TESTS)
+	$(RUN) -m pytest -q -n $(WORKERS) --dist load --maxschedchunk 1 --cov --cov-report=term-missing:skip-covered $(TESTS)
 
 check: $(STAMP) ## Lint, check the formatting and the types
 	$(RUN) -m ruff check .
