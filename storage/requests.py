@@ -184,53 +184,6 @@ async def of_cause(session: AsyncSession, cause: str) -> Request | None:
     return (await session.scalars(select(Request).where(Request.cause == cause))).one_or_none()
 
 
-async def heard(
-    session: AsyncSession,
-    request: Request,
-    kinds: Collection[RequestKind],
-    limit: int = 100,
-    *,
-    numbers: Collection[int | None] = (),
-) -> list[Request]:
-    """Return the Requests of those kinds that came before this one, or went past it; newest first.
-
-    They are those of its thread, and of the threads with these *numbers* in its repository.
-    """
-    query = (
-        select(Request)
-        .where(
-            Request.repository_id == request.repository_id,
-            Request.issue_number.in_([*numbers, request.issue_number]),
-            Request.kind.in_(kinds),
-            or_(Request.id < request.id, Request.dispatched_at.is_not(None)),
-            Request.id != request.id,
-        )
-        .order_by(Request.id.desc())
-        .limit(limit)
-    )
-    return list(await session.scalars(query))
-
-
-async def behind(
-    session: AsyncSession, request: Request, kinds: Collection[RequestKind], limit: int = 10
-) -> list[Request]:
-    """Return the Requests of those kinds that wait for it in its thread and were not looked at yet."""
-    query = (
-        select(Request)
-        .where(
-            Request.repository_id == request.repository_id,
-            Request.issue_number == request.issue_number,
-            Request.kind.in_(kinds),
-            Request.id > request.id,
-            Request.dispatched_at.is_(None),
-            Request.taken_at.is_(None),
-        )
-        .order_by(Request.id)
-        .limit(limit)
-    )
-    return list(await session.scalars(query))
-
-
 async def again(session: AsyncSession, found: Sequence[Request], why: str) -> None:
     """Ask for the same once more, in that order; of the same *why* each only once."""
     names = ("kind", "repository", "repository_id", "installation_id", "issue_number", "actor_id", "actor")
@@ -245,21 +198,6 @@ async def has_task(session: AsyncSession, request_id: int) -> bool:
     """Whether a task is known as the one that the Request began; there is one at most."""
     query = select(Task.id).where(Task.request_id == request_id)
     return (await session.scalars(query)).first() is not None
-
-
-async def edits(session: AsyncSession, request: Request, limit: int = 100) -> list[Request]:
-    """Return the newest edits that we were told of in the Request's thread, oldest first."""
-    query = (
-        select(Request)
-        .where(
-            Request.repository_id == request.repository_id,
-            Request.issue_number == request.issue_number,
-            Request.kind == RequestKind.EDITED,
-        )
-        .order_by(Request.id.desc())
-        .limit(limit)
-    )
-    return list(await session.scalars(query))[::-1]
 
 
 async def forget(session: AsyncSession, before: datetime, most: int = 500) -> int:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from storage import clock, requests
+from storage import clock, past, requests
 from storage.database import Database
 from storage.models import Request
 from storage.words import RequestKind
@@ -74,8 +74,8 @@ async def test_a_claim_keeps_the_whole_thread_for_one_worker(database: Database)
     assert await _due(database) == ["c"]
     assert await _claim(database, "a", "c") == ["c"]
     async with database.transaction() as session:
-        past = clock.now() - timedelta(seconds=1)
-        await requests.postpone(session, (await read_request(database, "a")).id, past)
+        gone_by = clock.now() - timedelta(seconds=1)
+        await requests.postpone(session, (await read_request(database, "a")).id, gone_by)
     assert await _due(database) == ["a"]
     assert await _claim(database, "a") == ["a"]
     assert (await read_request(database, "a")).attempts == 2
@@ -227,15 +227,15 @@ async def test_what_came_before_in_a_thread(database: Database) -> None:
             ("later", labels, ["this", "off", "on"]), ("on", labels, []), ("this", [RequestKind.REVIEW], []),
         ):  # fmt: skip
             request = await read_request(database, cause)
-            found = await requests.heard(session, request, kinds)
+            found = await past.heard(session, request, kinds)
             assert [one.cause for one in found] == before, cause
-            assert [one.cause for one in await requests.heard(session, request, kinds, 1)] == before[:1]
+            assert [one.cause for one in await past.heard(session, request, kinds, 1)] == before[:1]
         request = await read_request(database, "this")
-        both = await requests.heard(session, request, labels, numbers=[43, None])
+        both = await past.heard(session, request, labels, numbers=[43, None])
         assert [one.cause for one in both] == ["elsewhere", "off", "on"]
     await _dispatch(database, "later")
     async with database.reading() as session:
-        found = await requests.heard(session, await read_request(database, "this"), labels)
+        found = await past.heard(session, await read_request(database, "this"), labels)
         assert [one.cause for one in found] == ["later", "off", "on"]
 
 
@@ -330,7 +330,7 @@ async def test_what_was_heard_too_early_lets_the_later_ones_pass_and_is_asked_fo
     late = await a_request(database, "comment:7:2", kind)
     async with database.transaction() as writing:
         (first,) = await requests.claim(writing, [early], clock.now() + MINUTE)
-        assert [one.id for one in await requests.behind(writing, first, [kind])] == [late]
+        assert [one.id for one in await past.behind(writing, first, [kind])] == [late]
         assert [each for each, _ in await requests.due(writing)] == []
         await requests.postpone(writing, early, clock.now() + MINUTE, lets_pass=True)
         assert [each for each, _ in await requests.due(writing)] == [late]

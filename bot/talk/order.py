@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage import requests
+from storage import past
 from storage.models import Request, Task
 from storage.words import RequestKind
 
@@ -22,7 +22,7 @@ async def overtaken(session: AsyncSession, request: Request) -> str:
     The same second is no reason unless it is the very same thing again.
     """
     kinds = (RequestKind.RUN, RequestKind.STOP, RequestKind.COMMENT)
-    others = [one for one in await requests.heard(session, request, kinds) if _speaks_against(one, request)]
+    others = [one for one in await past.heard(session, request, kinds) if _speaks_against(one, request)]
     if any(_is_newer(other, request) for other in others):
         return "ignored: something newer was heard of before it"
     ours = moment(request)
@@ -35,14 +35,14 @@ async def overtaken(session: AsyncSession, request: Request) -> str:
 async def stopped_since(session: AsyncSession, request: Request, numbers: Collection[int | None]) -> bool:
     """Whether someone ended what goes on in these threads after something was said that asks for more."""
     kinds = (RequestKind.STOP, RequestKind.PULL_CLOSED, *_WORDS)
-    others = await requests.heard(session, request, kinds, numbers=numbers)
+    others = await past.heard(session, request, kinds, numbers=numbers)
     return any(_ends(other) and _is_newer(other, request) for other in others)
 
 
 async def undone(session: AsyncSession, request: Request) -> bool:
     """Whether a pull request was reopened since it was closed, or the other way round."""
     kinds = (RequestKind.PULL_CLOSED, RequestKind.PULL_REOPENED)
-    others = await requests.heard(session, request, kinds)
+    others = await past.heard(session, request, kinds)
     return any(one.kind is not request.kind and _is_newer(one, request) for one in others)
 
 
@@ -50,14 +50,14 @@ async def said_later(
     session: AsyncSession, request: Request, numbers: Collection[int | None] = ()
 ) -> list[Request]:
     """Return the words that were said after it though they are done already, in the order of the clock."""
-    found = await requests.heard(session, request, _WORDS, numbers=numbers)
+    found = await past.heard(session, request, _WORDS, numbers=numbers)
     later = [one for one in found if one.dispatched_at is not None and _is_newer(one, request)]
     return sorted(later, key=lambda one: (moment(one), one.id))
 
 
 async def awaits(session: AsyncSession, request: Request) -> bool:
     """Whether something waits behind it in its thread that was said or done before it."""
-    behind = await requests.behind(session, request, (RequestKind.RUN, *_WORDS))
+    behind = await past.behind(session, request, (RequestKind.RUN, *_WORDS))
     return any(_is_newer(request, one) for one in behind)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.errors import TooEarly
 from bot.talk import order
 from bot.talk.commands import Command, Heard
-from storage import requests, sessions
+from storage import past, requests, sessions
 from storage.models import Request, Session
 from storage.words import RequestKind
 
@@ -38,7 +38,7 @@ async def in_turn(session: AsyncSession, request: Request, heard: Heard) -> None
 async def _is_the_first(session: AsyncSession, request: Request) -> bool:
     """Whether nothing was ever asked of us in the thread."""
     kinds = (RequestKind.RUN, RequestKind.STOP, RequestKind.COMMENT, RequestKind.REVIEW)
-    done = [one.outcome or "" for one in await requests.heard(session, request, kinds) if one.dispatched_at]
+    done = [one.outcome or "" for one in await past.heard(session, request, kinds) if one.dispatched_at]
     if not all(outcome.startswith("ignored: not for us") for outcome in done):
         return False
     return await sessions.of_thread(session, request.repository_id or 0, request.issue_number or 0) is None

@@ -8,7 +8,7 @@ from bot.github import reviews
 from bot.github.client import Installation
 from bot.talk import commands
 from bot.talk.commands import Heard
-from storage import requests
+from storage import past
 from storage.database import Database
 from storage.models import Request
 
@@ -52,7 +52,7 @@ async def read(database: Database, installation: Installation, request: Request)
 async def _before_edits(database: Database, request: Request, review_id: int) -> dict[int | None, str]:
     """Return what inline comments of the review said before anyone edited them; under None its own text."""
     async with database.reading() as reading:
-        edits = await requests.edits(reading, request)
+        edits = await past.edits(reading, request)
     was: dict[int | None, str] = {}
     for text in (edit.text for edit in edits):
         if text.get("review_id") == review_id and text.get("was") is not None:
