@@ -707,8 +707,13 @@ async def test_a_claim_that_was_given_back_is_not_renewed(
     assert 100 < _seconds_off(await read_request(database, "a")) <= 120
 
 
-async def test_collisions_that_go_on_are_looked_at_less_and_less_often(database: Database) -> None:
-    """Each round costs GitHub calls: the pauses double, up to half a minute."""
+async def test_collisions_that_go_on_are_looked_at_less_and_less_often(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each round costs GitHub calls: the pauses double, up to the longest."""
+    first, longest = dispatch.COLLISION * 40, dispatch.LONGEST_COLLISION * 40  # however slow this machine is
+    monkeypatch.setattr(dispatch, "COLLISION", first)
+    monkeypatch.setattr(dispatch, "LONGEST_COLLISION", longest)
     clerk, pauses = Clerk(), []
     dispatcher = Dispatcher(database, RecordingQueue(), clerk)
     await a_session(database, 42)
@@ -726,7 +731,7 @@ async def test_collisions_that_go_on_are_looked_at_less_and_less_often(database:
             assert request.attempts == attempt
             pauses.append(_seconds_off(request))
             await _let_pass(database, "a")
-    expected = [min(30.0, 0.2 * 2**attempt) for attempt in range(10)]
+    expected = [min(longest, first * 2**attempt).total_seconds() for attempt in range(10)]
     assert all(most - 5 <= pause <= most for pause, most in zip(pauses, expected, strict=True))
 
 
@@ -830,6 +835,7 @@ async def test_what_collides_with_itself_ends_loudly(
 ) -> None:
     """Whoever was faster is done some minutes later: what still collides is a bug, not kept for a day."""
     monkeypatch.setattr(dispatch, "MOST_COLLISIONS", 3)
+    monkeypatch.setattr(dispatch, "COLLISION", dispatch.LONGEST_COLLISION)  # however slow this machine is
     clerk = Clerk()
     dispatcher = Dispatcher(database, RecordingQueue(), clerk)
     await a_session(database, 42)
