@@ -707,6 +707,12 @@ async def test_a_claim_that_was_given_back_is_not_renewed(
     assert 100 < _seconds_off(await read_request(database, "a")) <= 120
 
 
+async def _collide(session: AsyncSession) -> Outcome:
+    """Open a second session on the issue of `a_session(database, 42)`."""
+    await sessions.open_for(session, repository="acme/shop", repository_id=7, issue_number=42)
+    return Outcome("never")
+
+
 async def test_collisions_that_go_on_are_looked_at_less_and_less_often(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -718,12 +724,7 @@ async def test_collisions_that_go_on_are_looked_at_less_and_less_often(
     dispatcher = Dispatcher(database, RecordingQueue(), clerk)
     await a_session(database, 42)
     await _ask(database, "a")
-
-    async def collide(session: AsyncSession) -> Outcome:
-        await sessions.open_for(session, repository="acme/shop", repository_id=7, issue_number=42)
-        return Outcome("never")
-
-    clerk.deeds["a"] = collide
+    clerk.deeds["a"] = _collide
     with capture_logs():
         for attempt in range(1, 11):
             await dispatcher.once()
@@ -840,12 +841,7 @@ async def test_what_collides_with_itself_ends_loudly(
     dispatcher = Dispatcher(database, RecordingQueue(), clerk)
     await a_session(database, 42)
     await _ask(database, "a")
-
-    async def collide(session: AsyncSession) -> Outcome:
-        await sessions.open_for(session, repository="acme/shop", repository_id=7, issue_number=42)
-        return Outcome("never")
-
-    clerk.deeds["a"] = collide
+    clerk.deeds["a"] = _collide
     with capture_logs() as logs:
         for _ in range(3):
             assert (await _all(database))[2] == [None]
